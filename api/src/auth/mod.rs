@@ -1,0 +1,5 @@
+//! Token → [`Principal`]; rule → predicate.
+
+mod principal;
+
+pub use principal::Principal;

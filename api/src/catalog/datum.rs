@@ -1,0 +1,427 @@
+//! One typed value of a field.
+//!
+//! A datum has three JSON forms: what a SELECT statement yields and the log's images hold ([`Datum::from_image`],
+//! [`Datum::to_image`]), what clients read ([`Datum::write_json`]), and what clients write ([`Datum::parse`]).
+//! The same data has the same client JSON on every database, byte for byte, because it always passes through here.
+
+use std::cmp::Ordering;
+
+use serde_json::Value;
+use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime, UtcOffset};
+use uuid::Uuid;
+
+use super::{Catalog, FieldType, ResourceId, Scalar, type_id};
+
+/// A value of a [`FieldType`]. Which variants a type uses is fixed: see the comments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Datum {
+    /// Of any nullable field.
+    Null,
+    /// Boolean.
+    Bool(bool),
+    /// Int and BigInt.
+    Int(i64),
+    /// Float, finite.
+    Float(f64),
+    /// String, ID, Date (`YYYY-MM-DD`) and enum values.
+    Text(String),
+    /// Decimal, in units of its last digit: `12.50` of scale 2 is 1250.
+    Decimal(i64),
+    /// DateTime, in microseconds since 1970 in UTC.
+    Instant(i64),
+    /// UUID, row ids and foreign keys.
+    Uuid(Uuid),
+    /// JSON.
+    Json(Value),
+    /// Lists, without nulls.
+    List(Vec<Datum>),
+}
+
+const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
+const INSTANT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+impl Datum {
+    /// Whether it is [`Datum::Null`].
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The UUID of a row id or foreign key that is not null.
+    pub fn as_uuid(&self) -> Option<Uuid> {
+        match self {
+            Self::Uuid(id) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The number of an Int or BigInt that is not null.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The text of a String, ID, Date or enum value that is not null.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Order of two values of one type, as the databases order them: text by code point, numbers as numbers.
+    /// `None` if either is null or the type has no order.
+    pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b))
+            | (Self::Decimal(a), Self::Decimal(b))
+            | (Self::Instant(a), Self::Instant(b)) => Some(a.cmp(b)),
+            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b),
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Uuid(a), Self::Uuid(b)) => Some(a.cmp(b)),
+            _ => None,
+        }
+    }
+
+    /// Reads what a SELECT statement yields for a column, or what an image of the log holds.
+    ///
+    /// Databases differ in how they say some types (booleans as 0 and 1, decimals as text or as units): all of these are
+    /// understood. `None` if the JSON does not fit the type, which means that the data is not Tandem's.
+    pub fn from_image(ty: &FieldType, value: &Value) -> Option<Self> {
+        if value.is_null() && *ty != FieldType::Scalar(Scalar::Json) {
+            return Some(Self::Null);
+        }
+        match ty {
+            FieldType::RowId | FieldType::ToOne { .. } => Some(Self::Uuid(value.as_str()?.parse().ok()?)),
+            FieldType::Enum(_) => Some(Self::Text(value.as_str()?.to_owned())),
+            FieldType::Scalar(scalar) => Self::scalar_from_image(*scalar, value),
+            FieldType::ScalarList(scalar) => {
+                let items = value.as_array()?.iter();
+                Some(Self::List(items.map(|v| Self::scalar_from_image(*scalar, v)).collect::<Option<_>>()?))
+            }
+            FieldType::EnumList(_) => {
+                let items = value.as_array()?.iter();
+                Some(Self::List(items.map(|v| Some(Self::Text(v.as_str()?.to_owned()))).collect::<Option<_>>()?))
+            }
+            FieldType::ToMany { .. } => Some(Self::Null),
+        }
+    }
+
+    fn scalar_from_image(scalar: Scalar, value: &Value) -> Option<Self> {
+        Some(match scalar {
+            Scalar::String | Scalar::Id | Scalar::Date => Self::Text(value.as_str()?.to_owned()),
+            Scalar::Int | Scalar::BigInt => Self::Int(value.as_i64()?),
+            Scalar::Float => Self::Float(value.as_f64().or_else(|| value.as_str()?.parse().ok())?),
+            Scalar::Boolean => Self::Bool(value.as_bool().or_else(|| Some(value.as_i64()? != 0))?),
+            Scalar::Decimal { scale, .. } => match value {
+                Value::String(text) => Self::Decimal(parse_decimal(text, scale)?),
+                other => Self::Decimal(other.as_i64()?),
+            },
+            Scalar::DateTime => Self::Instant(value.as_i64()?),
+            Scalar::Uuid => Self::Uuid(value.as_str()?.parse().ok()?),
+            Scalar::Json if value.is_null() => Self::Null,
+            Scalar::Json => Self::Json(value.clone()),
+        })
+    }
+
+    /// The form of the log's images, which [`Datum::from_image`] reads again.
+    pub fn to_image(&self, ty: &FieldType) -> Value {
+        match (self, ty) {
+            (Self::Null, _) => Value::Null,
+            (Self::Bool(value), _) => Value::Bool(*value),
+            (Self::Int(value) | Self::Instant(value), _) => Value::from(*value),
+            (Self::Float(value), _) => Value::from(*value),
+            (Self::Text(text), _) => Value::String(text.clone()),
+            (Self::Decimal(units), _) => Value::String(format_decimal(*units, ty.scale())),
+            (Self::Uuid(id), _) => Value::String(id.hyphenated().to_string()),
+            (Self::Json(value), _) => value.clone(),
+            (Self::List(items), _) => Value::Array(items.iter().map(|item| item.to_image(ty)).collect()),
+        }
+    }
+
+    /// Writes the JSON that clients read.
+    pub fn write_json(&self, ty: &FieldType, prefixes: &Prefixes<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(true) => out.extend_from_slice(b"true"),
+            Self::Bool(false) => out.extend_from_slice(b"false"),
+            Self::Int(value) if ty.is_big_int() => write_quoted(out, value),
+            Self::Int(value) => write_plain(out, value),
+            Self::Float(value) => write_plain(out, &Value::from(*value)),
+            Self::Text(text) => write_text(out, text),
+            Self::Decimal(units) => write_quoted(out, &format_decimal(*units, ty.scale())),
+            Self::Instant(micros) => write_quoted(out, &format_instant(*micros)),
+            Self::Uuid(id) => {
+                out.push(b'"');
+                match prefixes.of(ty) {
+                    Some(prefix) => type_id::write(prefix, *id, out),
+                    None => write_plain(out, &id.hyphenated()),
+                }
+                out.push(b'"');
+            }
+            Self::Json(value) => write_plain(out, value),
+            Self::List(items) => {
+                out.push(b'[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    item.write_json(ty, prefixes, out);
+                }
+                out.push(b']');
+            }
+        }
+    }
+
+    /// Reads what a client wrote for a field of this type, or what the resource file says as a literal.
+    ///
+    /// The JSON has already the GraphQL type of the field; what GraphQL cannot check (digits of a Decimal, the range of
+    /// a BigInt, the prefix of an id) is checked here. The error is a sentence for the client.
+    pub fn parse(catalog: &Catalog, owner: ResourceId, ty: &FieldType, value: &Value) -> Result<Self, String> {
+        if value.is_null() {
+            return Ok(Self::Null);
+        }
+        match ty {
+            FieldType::RowId => Self::parse_row_id(catalog, owner, value),
+            FieldType::ToOne { target, .. } => Self::parse_row_id(catalog, *target, value),
+            FieldType::Scalar(scalar) => Self::parse_scalar(*scalar, value),
+            FieldType::Enum(id) => Self::parse_enum(catalog, *id, value),
+            FieldType::ScalarList(scalar) => Self::parse_list(value, |item| Self::parse_scalar(*scalar, item)),
+            FieldType::EnumList(id) => Self::parse_list(value, |item| Self::parse_enum(catalog, *id, item)),
+            FieldType::ToMany { .. } => Err("a list of related rows is not a value".to_owned()),
+        }
+    }
+
+    /// Reads one item of a list field, or a value of a field that is no list.
+    pub fn parse_item(catalog: &Catalog, owner: ResourceId, ty: &FieldType, value: &Value) -> Result<Self, String> {
+        match ty {
+            FieldType::ScalarList(scalar) => Self::parse_scalar(*scalar, value),
+            FieldType::EnumList(id) => Self::parse_enum(catalog, *id, value),
+            other => Self::parse(catalog, owner, other, value),
+        }
+    }
+
+    fn parse_list(value: &Value, item: impl Fn(&Value) -> Result<Self, String>) -> Result<Self, String> {
+        match value {
+            Value::Array(items) => Ok(Self::List(items.iter().map(item).collect::<Result<_, _>>()?)),
+            // A single value stands for a list of one, as everywhere in GraphQL.
+            single => Ok(Self::List(vec![item(single)?])),
+        }
+    }
+
+    fn parse_enum(catalog: &Catalog, id: super::EnumId, value: &Value) -> Result<Self, String> {
+        let ty = catalog.enum_type(id);
+        let name = value.as_str().ok_or_else(|| format!("expected a value of {}", ty.name))?;
+        if ty.values.iter().any(|v| v.name == name) {
+            return Ok(Self::Text(name.to_owned()));
+        }
+        let allowed: Vec<_> = ty.values.iter().map(|v| v.name.as_str()).collect();
+        Err(format!("{name} is no value of {}; allowed: {}", ty.name, allowed.join(", ")))
+    }
+
+    fn parse_row_id(catalog: &Catalog, resource: ResourceId, value: &Value) -> Result<Self, String> {
+        let prefix = &catalog.resource(resource).prefix;
+        let text = value.as_str().unwrap_or_default();
+        match type_id::parse_prefixed(prefix, text) {
+            Some(id) => Ok(Self::Uuid(id)),
+            None => Err(format!("expected an id that starts with {prefix}_ and has 26 more characters")),
+        }
+    }
+
+    fn parse_scalar(scalar: Scalar, value: &Value) -> Result<Self, String> {
+        let wrong = || format!("expected a value of type {}", scalar.name());
+        Ok(match scalar {
+            Scalar::String => {
+                let text = value.as_str().ok_or_else(wrong)?;
+                if text.contains('\0') {
+                    return Err("the character U+0000 is not allowed".to_owned());
+                }
+                Self::Text(text.to_owned())
+            }
+            Scalar::Id => match value {
+                Value::String(text) => Self::parse_scalar(Scalar::String, &Value::String(text.clone()))?,
+                Value::Number(number) if number.is_i64() || number.is_u64() => Self::Text(number.to_string()),
+                _ => return Err(wrong()),
+            },
+            Scalar::Int => {
+                let number = value.as_i64().ok_or_else(wrong)?;
+                Self::Int(i32::try_from(number).map_err(|_| "an Int has 32 bits".to_owned())?.into())
+            }
+            Scalar::Float => Self::Float(value.as_f64().filter(|f| f.is_finite()).ok_or_else(wrong)?),
+            Scalar::Boolean => Self::Bool(value.as_bool().ok_or_else(wrong)?),
+            Scalar::BigInt => match value {
+                Value::String(text) => {
+                    Self::Int(text.parse().map_err(|_| "expected a whole number of 64 bits".to_owned())?)
+                }
+                other => Self::Int(other.as_i64().ok_or_else(|| "expected a whole number of 64 bits".to_owned())?),
+            },
+            Scalar::Decimal { precision, scale } => {
+                // A JSON number that is whole is exact; any other has already been through floating point.
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    Value::Number(number) if number.is_i64() => number.to_string(),
+                    _ => return Err("expected a decimal number as a string, such as \"12.50\"".to_owned()),
+                };
+                let limit = 10_i64.pow(precision.into());
+                parse_decimal(&text, scale).filter(|units| units.abs() < limit).map(Self::Decimal).ok_or_else(|| {
+                    format!(
+                        "expected a decimal number with at most {} digits before and {scale} after the point",
+                        precision - scale
+                    )
+                })?
+            }
+            Scalar::DateTime => Self::Instant(
+                value
+                    .as_str()
+                    .and_then(parse_instant)
+                    .ok_or("expected a date and time such as 2026-01-31T12:00:00Z")?,
+            ),
+            Scalar::Date => {
+                let text = value.as_str().ok_or_else(wrong)?;
+                let valid = Date::parse(text, DATE).is_ok_and(|date| (1..=9999).contains(&date.year()));
+                if !valid {
+                    return Err("expected a date such as 2026-01-31".to_owned());
+                }
+                Self::Text(text.to_owned())
+            }
+            Scalar::Uuid => Self::Uuid(value.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?),
+            Scalar::Json => Self::Json(value.clone()),
+        })
+    }
+}
+
+impl FieldType {
+    fn scale(&self) -> u8 {
+        match self {
+            Self::Scalar(Scalar::Decimal { scale, .. }) | Self::ScalarList(Scalar::Decimal { scale, .. }) => *scale,
+            _ => 0,
+        }
+    }
+
+    fn is_big_int(&self) -> bool {
+        matches!(self, Self::Scalar(Scalar::BigInt) | Self::ScalarList(Scalar::BigInt))
+    }
+}
+
+/// Which prefix the ids of a field have, for [`Datum::write_json`].
+#[derive(Debug, Clone, Copy)]
+pub struct Prefixes<'a> {
+    catalog: &'a Catalog,
+    owner: ResourceId,
+}
+
+impl<'a> Prefixes<'a> {
+    /// For fields of the resource `owner`.
+    pub fn new(catalog: &'a Catalog, owner: ResourceId) -> Self {
+        Self { catalog, owner }
+    }
+
+    fn of(&self, ty: &FieldType) -> Option<&'a str> {
+        match ty {
+            FieldType::RowId => Some(&self.catalog.resource(self.owner).prefix),
+            FieldType::ToOne { target, .. } => Some(&self.catalog.resource(*target).prefix),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a JSON string.
+pub fn write_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("writing to memory does not fail");
+}
+
+fn write_plain(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
+    use std::io::Write;
+    write!(out, "{value}").expect("writing to memory does not fail");
+}
+
+fn write_quoted(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
+    out.push(b'"');
+    write_plain(out, value);
+    out.push(b'"');
+}
+
+/// RFC 3339 in UTC with microseconds, `2026-01-31T12:00:00.000000Z`.
+pub fn format_instant(micros: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
+        .ok()
+        .and_then(|instant| instant.format(INSTANT).ok())
+        .expect("an instant is between the years 1 and 9999")
+}
+
+/// Microseconds since 1970 of an RFC 3339 text; what is finer than a microsecond is cut off.
+pub fn parse_instant(text: &str) -> Option<i64> {
+    let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+    if !(1..=9999).contains(&instant.year()) {
+        return None;
+    }
+    i64::try_from(instant.unix_timestamp_nanos().div_euclid(1000)).ok()
+}
+
+/// Now, in microseconds since 1970.
+pub fn now_micros() -> i64 {
+    (OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000) as i64
+}
+
+fn format_decimal(units: i64, scale: u8) -> String {
+    if scale == 0 {
+        return units.to_string();
+    }
+    let scale = usize::from(scale);
+    let digits = format!("{:0width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    format!("{}{whole}.{fraction}", if units < 0 { "-" } else { "" })
+}
+
+/// Units of the last digit; `None` if the text is no plain decimal number, or has more digits than `scale` says.
+fn parse_decimal(text: &str, scale: u8) -> Option<i64> {
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || (rest.contains('.') && fraction.is_empty()) {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > usize::from(scale) {
+        return None;
+    }
+    let units: i64 = format!("{whole}{fraction:0<width$}", width = usize::from(scale)).parse().ok()?;
+    Some(if negative { -units } else { units })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact() {
+        for (text, scale, shown) in
+            [("0", 2, "0.00"), ("-0.05", 2, "-0.05"), ("12.5", 2, "12.50"), ("7", 0, "7"), ("1.500", 1, "1.5")]
+        {
+            assert_eq!(format_decimal(parse_decimal(text, scale).unwrap(), scale), shown);
+        }
+        for text in ["", "-", ".5", "5.", "1e3", "1.005", "+1", " 1"] {
+            assert_eq!(parse_decimal(text, 2), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn instants_keep_microseconds_and_are_shown_in_utc() {
+        let micros = parse_instant("2026-01-31T13:00:00.1234567+01:00").unwrap();
+        assert_eq!(format_instant(micros), "2026-01-31T12:00:00.123456Z");
+        assert_eq!(
+            format_instant(parse_instant("1969-12-31T23:59:59.999999Z").unwrap()),
+            "1969-12-31T23:59:59.999999Z"
+        );
+        assert_eq!(parse_instant("2026-02-30T00:00:00Z"), None);
+    }
+}

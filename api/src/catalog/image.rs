@@ -1,0 +1,92 @@
+//! One row, and a row together with the related rows that a predicate or a rendering looks at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Datum, FieldId, Resource};
+
+/// The columns of one row, in the order of [`Resource::fields`]; to-many fields hold [`Datum::Null`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row(pub Vec<Datum>);
+
+impl Row {
+    /// The value of a field.
+    pub fn get(&self, field: FieldId) -> &Datum {
+        &self.0[usize::from(field.0)]
+    }
+
+    /// Sets the value of a field.
+    pub fn set(&mut self, field: FieldId, value: Datum) {
+        self.0[usize::from(field.0)] = value;
+    }
+
+    /// The row's id.
+    pub fn id(&self) -> Uuid {
+        self.get(Resource::ID).as_uuid().expect("every row has an id")
+    }
+
+    /// How often it was written: 1 at creation.
+    pub fn version(&self, resource: &Resource) -> i64 {
+        self.get(resource.version()).as_int().expect("every row has a version")
+    }
+
+    /// The image that the log holds: an object by field name.
+    pub fn to_image(&self, resource: &Resource) -> Value {
+        let columns = resource.columns();
+        Value::Object(columns.map(|(id, field)| (field.name.clone(), self.get(id).to_image(&field.ty))).collect())
+    }
+
+    /// Reads an image. Fields that it does not know (added since) are null; `None` if a value has another type.
+    pub fn from_image(resource: &Resource, image: &Map<String, Value>) -> Option<Self> {
+        let value = |field: &super::Field| match image.get(&field.name) {
+            Some(value) => Datum::from_image(&field.ty, value),
+            None => Some(Datum::Null),
+        };
+        Some(Self(resource.fields.iter().map(value).collect::<Option<_>>()?))
+    }
+
+    /// The columns that differ.
+    pub fn changed_fields(&self, other: &Self, resource: &Resource) -> Vec<FieldId> {
+        resource.columns().map(|(id, _)| id).filter(|id| self.get(*id) != other.get(*id)).collect()
+    }
+}
+
+/// A row and some of its related rows, each as it was at the same position of the log.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The row itself.
+    pub row: Arc<Row>,
+    /// By to-one field, those of the [`Needs`] it was made for; `None` where the foreign key is null or the row gone.
+    pub related: Vec<(FieldId, Option<Arc<Image>>)>,
+}
+
+impl Image {
+    /// The row at the other side of a to-one field that was asked for.
+    pub fn related(&self, field: FieldId) -> Option<&Image> {
+        self.related.iter().find(|(id, _)| *id == field).and_then(|(_, image)| image.as_deref())
+    }
+}
+
+/// Which related rows something looks at: a tree of to-one fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// By to-one field, what is needed of the row at its other side.
+    pub related: BTreeMap<FieldId, Needs>,
+}
+
+impl Needs {
+    /// What is needed of the row at the other side of this field, which is needed itself from now on.
+    pub fn related(&mut self, field: FieldId) -> &mut Self {
+        self.related.entry(field).or_default()
+    }
+
+    /// Adds all that the other one needs.
+    pub fn merge(&mut self, other: &Self) {
+        for (field, needs) in &other.related {
+            self.related(*field).merge(needs);
+        }
+    }
+}
