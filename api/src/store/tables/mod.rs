@@ -3,14 +3,14 @@
 //! What loses no data is done; if anything else is asked for, nothing at all is changed and the plan says why. All
 //! happens in one transaction, and one process at a time. A second run finds nothing to do.
 //!
-//! - [`schema`]: catalog → the tables that are wanted
-//! - [`memory`]: what the last run made, kept in `tandem_catalog`; tables and columns that are not in it are not touched
-//! - [`introspect`]: the tables that are there
-//! - [`diff`]: the three of them → the steps of a [`Plan`]; [`probe`] asks the rows, [`ddl`] writes the SQL
-//! - [`names`]: names of keys, which the writer maps back to fields when the database reports a violation
+//! - `schema`: catalog → the tables that are wanted
+//! - `memory`: what the last run made, kept in `tandem_catalog`; tables and columns that are not in it are not touched
+//! - `introspect`: the tables that are there
+//! - `diff`: the three of them → the steps of a [`Plan`]; `probe` asks the rows, `ddl` writes the SQL
+//! - `names`: names of keys, which the writer maps back to fields when the database reports a violation
 //!
-//! Neighbours: start-up and `tandem migrate` call [`prepare`] and [`plan`()]; `store`'s reader and writer rely on the column
-//! types of [`column`].
+//! Neighbours: start-up and `tandem migrate` call [`prepare`] and [`plan`()]; the reader and the writer of `store` rely
+//! on the types that `column` gives to columns.
 
 mod apply;
 mod column;

@@ -364,3 +364,27 @@ async fn a_reference_to_another_table() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn types_changed_by_hand() {
+    on_both_databases(async |db| {
+        db.prepare(&items(vec![field("count", INT)])).await;
+        // SQLite cannot change the type of a column; one in its place is the nearest to it.
+        db.run("ALTER TABLE item DROP COLUMN count").await;
+        let new_type = db.on("TEXT", "bigint");
+        db.run(&format!("ALTER TABLE item ADD COLUMN count {new_type}")).await;
+        let expected = format!(
+            "
+1 of 1 steps refused:
+
+1. REFUSED: use the column count of item
+   its type in the database is {new_type} instead of {}, and it was not Tandem that changed it
+",
+            db.on("INTEGER", "integer")
+        );
+        db.check_refused(&items(vec![optional("count", INT)]), &expected).await;
+        let fitting = db.on(STRING, BIG_INT);
+        db.check(&items(vec![optional("count", fitting)]), "The tables are as the resource file says.").await;
+    })
+    .await;
+}
