@@ -10,7 +10,7 @@ use super::follower::{Wanted, change_plans, expired};
 use super::plan::connection::{PageInfo, PageInfoField, page_info, page_size, write_page_info};
 use super::plan::context::{Context, bad_input};
 use super::plan::{ChangePlan, Key, Output, Rendering};
-use crate::catalog::{Needs, ResourceId};
+use crate::catalog::{Filter, Needs, ResourceId};
 use crate::log;
 
 /// Events looked at for one page. A page may be shorter than asked for when this many have passed that the caller does
@@ -27,6 +27,8 @@ pub(crate) struct ChangesPlan {
     after: Option<String>,
     limit: usize,
     wanted: Wanted,
+    /// The rows that the caller may see, and the related rows that must be known to say so.
+    visible: HashMap<ResourceId, (Filter, Needs)>,
     fields: Vec<(Key, Field)>,
 }
 
@@ -64,7 +66,15 @@ impl ChangesPlan {
             }
             Ok(fields)
         })?;
-        Ok(Self { after: arguments.text("after").map(str::to_owned), limit: limit as usize, wanted, fields })
+        let visible = wanted.resources().into_iter().map(|resource| {
+            let filter = context.visible(resource);
+            let mut needs = Needs::default();
+            filter.add_needs(&mut needs);
+            (resource, (filter, needs))
+        });
+        let visible = visible.collect();
+        let after = arguments.text("after").map(str::to_owned);
+        Ok(Self { after, limit: limit as usize, wanted, visible, fields })
     }
 
     /// Reads the page and writes it.
@@ -145,11 +155,9 @@ impl ChangesPlan {
     }
 
     async fn is_visible(&self, core: &Core, event: &log::Event) -> Result<bool, GraphqlError> {
-        let Some((plan, needs)) = self.plans().next().and_then(|plans| plans.get(&event.resource)) else {
-            return Ok(true);
-        };
+        let Some((filter, needs)) = self.visible.get(&event.resource) else { return Ok(false) };
         let images = core.as_of.images(event, needs).await.map_err(|error| database_error(&error))?;
-        Ok(plan.sees(&images))
+        Ok([&images.before, &images.after].into_iter().flatten().any(|image| filter.matches(image)))
     }
 
     fn write(&self, events: &[(&log::Event, HashMap<usize, Rendering<'_>>)], info: &PageInfo, out: &mut Output<'_>) {

@@ -1,10 +1,11 @@
-//! The catalog's rows in the database: how they are read, predicated and written.
+//! The catalog's rows in the database: their tables, and how rows are read, predicated and written.
 
 mod as_of;
 mod columns;
 mod predicate;
 pub mod read;
 mod rows;
+pub mod tables;
 pub mod validate;
 pub mod writer;
 
