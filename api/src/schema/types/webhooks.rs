@@ -15,7 +15,7 @@ fn add_webhook(builder: &mut Builder) {
     let page = shared::forward_arguments();
     let status = input("status", "DeliveryStatus", "Only deliveries with this status.");
     let fields = vec![
-        output("id", "ID!", "`webhook_` and 26 more characters."),
+        output("id", "ID!", "The id of the webhook."),
         output("url", "String!", "Where events are POSTed to."),
         output("query", "String!", "The subscription document that selects the events and the `data` of their bodies."),
         output("variables", "JSON", "The variables of the document."),
