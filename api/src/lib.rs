@@ -3,6 +3,7 @@
 //! Start with ARCHITECTURE.md. Arrows between these modules point down only:
 //! `http`, `live` → `schema` → `store` → `log` → `database`; `webhook` → `schema`, `log`; all → `catalog`, `auth`.
 
+pub mod app;
 pub mod auth;
 pub mod catalog;
 pub mod cli;
@@ -13,3 +14,6 @@ pub mod log;
 pub mod schema;
 pub mod store;
 pub mod webhook;
+
+#[cfg(test)]
+mod testing;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::core::Core;
 use super::document::{ErrorCode, GraphqlError, Operation, Selected, write_errors};
-use super::plan::{ChangePlan, Context, Key, Output, filter};
 use super::plan::context::{Arguments, bad_input};
+use super::plan::{ChangePlan, Context, Key, Output, filter};
 use crate::auth::Principal;
 use crate::catalog::{Catalog, Filter, Needs, ResourceId};
 use crate::database::Error;
@@ -64,7 +64,8 @@ impl Wanted {
             Some(names) => {
                 let find = |name: &str| {
                     let known: Vec<_> = catalog.resources().map(|(_, r)| r.name.as_str()).collect();
-                    let message = || bad_input(format!("{name} is no type of the log. There are: {}.", known.join(", ")));
+                    let message =
+                        || bad_input(format!("{name} is no type of the log. There are: {}.", known.join(", ")));
                     catalog.find(name).ok_or_else(message)
                 };
                 names.into_iter().map(find).collect::<Result<Vec<_>, _>>()?
@@ -199,4 +200,3 @@ pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Bytes {
     body.extend_from_slice(b"}}");
     body.into()
 }
-

@@ -45,11 +45,7 @@ enum Value {
 impl ObjectPlan {
     /// Plans an object of a resource's type. What must be read for it is added to `shape`, which other plans for the same
     /// row may share.
-    pub(crate) fn new(
-        context: &Context<'_>,
-        selected: &Selected<'_>,
-        shape: &mut Shape,
-    ) -> Result<Self, GraphqlError> {
+    pub(crate) fn new(context: &Context<'_>, selected: &Selected<'_>, shape: &mut Shape) -> Result<Self, GraphqlError> {
         let resource_id = shape.resource;
         let resource = context.resource(resource_id);
         let mut fields = Vec::new();
@@ -129,7 +125,11 @@ impl ObjectPlan {
                 Guard::Closed => false,
                 Guard::Test(slot) => nodes[slot] == Node::Leaf(Datum::Bool(true)),
             };
-            if is_open { self.write_value(&field.value, nodes, out) } else { out.forbidden(&field.name, field.location) }
+            if is_open {
+                self.write_value(&field.value, nodes, out)
+            } else {
+                out.forbidden(&field.name, field.location)
+            }
         });
     }
 
