@@ -1,5 +1,6 @@
 //! Catalog → the API: its types, and what runs a request against them.
 
+pub mod document;
 mod request;
 pub mod types;
 
