@@ -4,6 +4,7 @@
 //! also keeps two processes that start at once from running them twice. Tables of resources are not made here: they
 //! follow the resource file.
 
+pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod column;

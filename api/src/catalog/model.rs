@@ -35,6 +35,11 @@ impl Catalog {
         Self { resources, enums, by_name, by_prefix }
     }
 
+    /// Its resources and enums, in the order of their ids.
+    pub(super) fn into_parts(self) -> (Vec<Resource>, Vec<EnumType>) {
+        (self.resources, self.enums)
+    }
+
     /// The resource with this id. Ids come from this catalog, so it is there.
     pub fn resource(&self, id: ResourceId) -> &Resource {
         &self.resources[usize::from(id.0)]

@@ -1,6 +1,7 @@
 //! Catalog → the API: its types, and what runs a request against them.
 
 mod request;
+pub mod types;
 
 use std::sync::Arc;
 
