@@ -88,9 +88,8 @@ fn rule_filter(catalog: &Catalog, resource: ResourceId, allow: &Allow, principal
             None => Filter::Const(false),
         },
         // A rule that names a claim which the caller does not have admits nobody.
-        Allow::Where(filter) => filter
-            .bind(catalog, resource, &|path| principal.claim(path).cloned())
-            .unwrap_or(Filter::Const(false)),
+        Allow::Where(filter) => {
+            filter.bind(catalog, resource, &|path| principal.claim(path).cloned()).unwrap_or(Filter::Const(false))
+        }
     }
 }
-

@@ -77,7 +77,9 @@ impl Sql {
         self.values.push(value.into());
         match self.dialect {
             Dialect::Sqlite => self.text.push('?'),
-            Dialect::Postgres => write!(self.text, "${}", self.values.len()).expect("writing to a string does not fail"),
+            Dialect::Postgres => {
+                write!(self.text, "${}", self.values.len()).expect("writing to a string does not fail")
+            }
         }
         self
     }
@@ -114,7 +116,9 @@ impl Sql {
             },
             Datum::Instant(micros) => match self.dialect {
                 Dialect::Sqlite => self.bind(*micros),
-                Dialect::Postgres => self.bind_cast(Some(crate::catalog::datum::format_instant(*micros)), "timestamptz"),
+                Dialect::Postgres => {
+                    self.bind_cast(Some(crate::catalog::datum::format_instant(*micros)), "timestamptz")
+                }
             },
             Datum::Uuid(id) => self.bind(*id),
             Datum::Json(value) => self.bind_cast(Some(value.to_string()), "json"),

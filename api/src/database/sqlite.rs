@@ -48,7 +48,8 @@ pub(super) fn run(conn: &DatabaseConnection, sql: Sql) -> Result<u64, Error> {
     // `execute` prepares anew each time; `query` keeps the statement prepared and runs it just the same.
     conn.query_all_raw(statement(sql))?;
     let changes = conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT changes()"))?;
-    let changes: i64 = changes.ok_or_else(|| Error::Corrupt("changes() gave no row".to_owned()))?.try_get_by_index(0)?;
+    let changes: i64 =
+        changes.ok_or_else(|| Error::Corrupt("changes() gave no row".to_owned()))?.try_get_by_index(0)?;
     Ok(changes.unsigned_abs())
 }
 

@@ -87,7 +87,8 @@ pub async fn append(
     Ok(appended)
 }
 
-const COLUMNS: &str = "position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by";
+const COLUMNS: &str =
+    "position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by";
 
 async fn append_sqlite(
     transaction: &Transaction<'_>,

@@ -79,7 +79,9 @@ fn decode(catalog: &Catalog, record: &Record) -> Result<Event, database::Error> 
 pub fn decode_image(catalog: &Catalog, resource: ResourceId, text: &str) -> Result<Arc<Row>, database::Error> {
     let corrupt = || database::Error::Corrupt("an image of the log cannot be read".to_owned());
     match serde_json::from_str(text) {
-        Ok(Value::Object(image)) => Ok(Arc::new(Row::from_image(catalog.resource(resource), &image).ok_or_else(corrupt)?)),
+        Ok(Value::Object(image)) => {
+            Ok(Arc::new(Row::from_image(catalog.resource(resource), &image).ok_or_else(corrupt)?))
+        }
         _ => Err(corrupt()),
     }
 }

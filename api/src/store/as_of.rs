@@ -82,7 +82,10 @@ impl AsOf {
     async fn read(&self, target: ResourceId, id: Uuid, position: Position) -> Result<Option<Arc<Row>>, Error> {
         let resource = self.catalog.resource(target);
         // One statement, so one snapshot: an event cannot slip in between its two halves.
-        let mut sql = Sql::text(self.database.dialect(), "SELECT CAST(1 AS bigint), before FROM (SELECT before FROM tandem_event");
+        let mut sql = Sql::text(
+            self.database.dialect(),
+            "SELECT CAST(1 AS bigint), before FROM (SELECT before FROM tandem_event",
+        );
         sql.push(" WHERE type=").bind(resource.name.clone()).push(" AND row_id=").bind(id);
         sql.push(" AND position>").bind(position.get()).push(" ORDER BY position LIMIT 1) AS later");
         sql.push(" UNION ALL SELECT CAST(0 AS bigint), ");

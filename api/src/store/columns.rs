@@ -27,10 +27,9 @@ pub(super) fn push_json(sql: &mut Sql, alias: &str, field: &Field) {
             sql.push(" IS NULL THEN NULL ELSE ");
             wrapped(sql, "printf('%!.17g',", ") END");
         }
-        (
-            Dialect::Sqlite,
-            FieldType::Scalar(Scalar::Json) | FieldType::ScalarList(_) | FieldType::EnumList(_),
-        ) => wrapped(sql, "json(", ")"),
+        (Dialect::Sqlite, FieldType::Scalar(Scalar::Json) | FieldType::ScalarList(_) | FieldType::EnumList(_)) => {
+            wrapped(sql, "json(", ")")
+        }
         (Dialect::Postgres, FieldType::Scalar(Scalar::DateTime)) => {
             wrapped(sql, "CAST(extract(epoch from ", ")*1000000 AS bigint)");
         }

@@ -53,7 +53,10 @@ pub(super) fn push(
             let target = field.to_one().expect("a related filter stands on a to-one field");
             let other = aliases.next();
             sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
-            sql.push(" WHERE ").column(&other, &id_column(catalog.resource(target))).push("=").column(alias, &field.column);
+            sql.push(" WHERE ")
+                .column(&other, &id_column(catalog.resource(target)))
+                .push("=")
+                .column(alias, &field.column);
             sql.push(" AND ");
             push(sql, aliases, catalog, target, &other, inner);
             sql.push(")");

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde_json::{Value, json};
 
 use super::signature::Secret;
 use crate::catalog::datum::{format_instant, write_text};
@@ -157,17 +158,18 @@ impl CustomHeaders {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The form of the database: `[["name","value"],…]`.
+    /// The form of the database: an array of `{"name", "value"}`.
     pub fn to_json(&self) -> String {
-        let pairs: Vec<_> = self.0.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or(""))).collect();
-        serde_json::to_string(&pairs).expect("pairs of strings are JSON")
+        let header = |(name, value): &(HeaderName, HeaderValue)| json!({ "name": name.as_str(), "value": value.to_str().expect("values are visible ASCII") });
+        self.0.iter().map(header).collect::<Value>().to_string()
     }
 
     /// Reads [`CustomHeaders::to_json`]; `None` if it is none.
     pub fn from_json(text: &str) -> Option<Self> {
-        let pairs: Vec<(String, String)> = serde_json::from_str(text).ok()?;
         let mut headers = Self::default();
-        pairs.iter().try_for_each(|(name, value)| headers.add(name, value)).ok()?;
+        for header in serde_json::from_str::<Vec<Value>>(text).ok()? {
+            headers.add(header.get("name")?.as_str()?, header.get("value")?.as_str()?).ok()?;
+        }
         Some(headers)
     }
 }
@@ -192,7 +194,7 @@ mod tests {
         );
         let message = Message { sequence: None, data: b"null", errors: Some(b"[{\"message\":\"no\"}]"), ..message };
         assert!(message.body().ends_with(b"\"cursor\":\"c\\\"1\",\"data\":null,\"errors\":[{\"message\":\"no\"}]}"));
-        serde_json::from_slice::<serde_json::Value>(&message.body()).unwrap();
+        serde_json::from_slice::<Value>(&message.body()).unwrap();
     }
 
     #[test]

@@ -58,6 +58,11 @@ impl Attempt {
     pub fn is_success(&self) -> bool {
         self.error.is_none()
     }
+
+    /// When it ended, in microseconds since 1970.
+    pub fn ended_at(&self) -> i64 {
+        self.started_at + i64::from(self.duration_ms) * 1000
+    }
 }
 
 /// The HTTP client of all webhooks. Cheap to clone; clones share their connections.

@@ -3,8 +3,8 @@
 use futures_util::future::BoxFuture;
 
 use super::decode::Node;
-use super::shape::{Shape, Slot};
 use super::list as read_list;
+use super::shape::{Shape, Slot};
 use crate::catalog::{Catalog, Datum, Image};
 use crate::database::{Database, Error};
 

@@ -18,7 +18,9 @@ pub(super) fn push_json(
     alias: &str,
     term: &OrderTerm,
 ) {
-    push_through(sql, aliases, catalog, resource, alias, term, |sql, alias, field| columns::push_json(sql, alias, field));
+    push_through(sql, aliases, catalog, resource, alias, term, |sql, alias, field| {
+        columns::push_json(sql, alias, field)
+    });
 }
 
 fn push_value(
@@ -58,7 +60,13 @@ fn push_through(
         let relation = catalog.resource(resource).field(*field);
         let target = relation.to_one().expect("an order goes through to-one fields");
         let next = aliases.next();
-        hops.push(Hop { target, alias: next.clone(), from_alias: alias, foreign_key: relation.column.clone(), visible });
+        hops.push(Hop {
+            target,
+            alias: next.clone(),
+            from_alias: alias,
+            foreign_key: relation.column.clone(),
+            visible,
+        });
         (resource, alias) = (target, next);
         sql.push("(SELECT ");
     }

@@ -164,7 +164,6 @@ impl Builder<'_> {
         self.sql.push(") AS ").push(&page).push(")");
     }
 
-
     fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
         self.sql.push(" WHERE ");
         if let Some(via) = list.via {

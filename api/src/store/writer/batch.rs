@@ -41,9 +41,9 @@ enum Done {
 pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: Vec<Job>) -> bool {
     let result = match try_together(connection, catalog, &jobs).await {
         // Something that memory could not foresee, or something that concerns one of them only.
-        Err(Failure::Before(database::Error::Unique(_) | database::Error::ForeignKey(_) | database::Error::Other(_))) => {
-            try_singly(connection, catalog, &jobs).await
-        }
+        Err(Failure::Before(
+            database::Error::Unique(_) | database::Error::ForeignKey(_) | database::Error::Other(_),
+        )) => try_singly(connection, catalog, &jobs).await,
         result => result,
     };
     match result {
@@ -84,7 +84,9 @@ async fn try_together(connection: &WriterConnection, catalog: &Catalog, jobs: &[
     loop {
         let result = together(connection, catalog, jobs).await;
         match result {
-            Err(Failure::Before(database::Error::Conflict(_) | database::Error::Unavailable(_))) if attempt < ATTEMPTS => {
+            Err(Failure::Before(database::Error::Conflict(_) | database::Error::Unavailable(_)))
+                if attempt < ATTEMPTS =>
+            {
                 tokio::time::sleep(PAUSE * attempt).await;
                 attempt += 1;
             }
@@ -143,7 +145,9 @@ async fn try_singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Jo
                     transaction.control("ROLLBACK TO SAVEPOINT work").await?;
                     attempt += 1;
                 }
-                Err(error @ (database::Error::Unavailable(_) | database::Error::Conflict(_))) => return Err(error.into()),
+                Err(error @ (database::Error::Unavailable(_) | database::Error::Conflict(_))) => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     new_events.truncate(before);
                     transaction.control("ROLLBACK TO SAVEPOINT work").await?;
@@ -299,7 +303,8 @@ fn answer(jobs: Vec<Job>, done: Vec<Done>, events: Vec<Arc<Event>>) {
                 tracing::error!(%error, "a write failed");
                 refuse(job, &Arc::new(error));
             }
-            (Job::Mutation(..), Done::Statements(_)) | (Job::Statements(..), Done::Events { .. } | Done::Refused(_)) => {
+            (Job::Mutation(..), Done::Statements(_))
+            | (Job::Statements(..), Done::Events { .. } | Done::Refused(_)) => {
                 unreachable!("a job is answered in kind")
             }
         }

@@ -9,7 +9,7 @@ use super::command::{Code, Create, Violation};
 use super::rights::input_name;
 use super::state::{BoxFutureLocal, State};
 use crate::auth::{Principal, rules};
-use crate::catalog::{DefaultValue, Datum, FieldId, FieldType, Operation, Resource, ResourceId, Row, Scalar};
+use crate::catalog::{Datum, DefaultValue, FieldId, FieldType, Operation, Resource, ResourceId, Row, Scalar};
 use crate::database::Error;
 use crate::log::{ChangeKind, NewEvent};
 use crate::store::validate;

@@ -12,7 +12,12 @@ use crate::database::Error;
 
 impl State<'_> {
     /// Whether the row matches the filter.
-    pub(super) async fn matches(&mut self, resource: ResourceId, row: &Arc<Row>, filter: &Filter) -> Result<bool, Error> {
+    pub(super) async fn matches(
+        &mut self,
+        resource: ResourceId,
+        row: &Arc<Row>,
+        filter: &Filter,
+    ) -> Result<bool, Error> {
         if let Filter::Const(value) = filter {
             return Ok(*value);
         }

@@ -187,7 +187,12 @@ impl<'a> State<'a> {
     }
 
     /// Which row has this value of a unique key; `None` if none has, or if a part of it is null.
-    pub(super) async fn key_owner(&mut self, resource: ResourceId, key: usize, row: &Row) -> Result<Option<Uuid>, Error> {
+    pub(super) async fn key_owner(
+        &mut self,
+        resource: ResourceId,
+        key: usize,
+        row: &Row,
+    ) -> Result<Option<Uuid>, Error> {
         let Some(value) = self.key_value(resource, key, row) else { return Ok(None) };
         if let Some(owner) = self.staged.keys.get(&value).or_else(|| self.keys.get(&value)) {
             return Ok(*owner);
@@ -197,7 +202,12 @@ impl<'a> State<'a> {
     }
 
     /// Looks up who has these values of a unique key, in one statement.
-    pub(super) async fn load_keys(&mut self, resource_id: ResourceId, key: usize, wanted: &[&Row]) -> Result<(), Error> {
+    pub(super) async fn load_keys(
+        &mut self,
+        resource_id: ResourceId,
+        key: usize,
+        wanted: &[&Row],
+    ) -> Result<(), Error> {
         let resource = self.catalog.resource(resource_id);
         let fields = &resource.unique_keys[key].fields;
         let mut by_value = BTreeMap::new();
@@ -213,7 +223,10 @@ impl<'a> State<'a> {
         }
         let dialect = self.transaction.dialect();
         let mut sql = Sql::text(dialect, "SELECT ");
-        sql.column("t", &resource.field(Resource::ID).column).push(", CAST(").push(columns::array_function(dialect)).push("(");
+        sql.column("t", &resource.field(Resource::ID).column)
+            .push(", CAST(")
+            .push(columns::array_function(dialect))
+            .push("(");
         sql.list(",", fields, |sql, field| columns::push_json(sql, "t", resource.field(*field)));
         sql.push(") AS text)");
         rows::push_from(&mut sql, "t", resource);
@@ -241,8 +254,11 @@ impl<'a> State<'a> {
         }
         for record in records {
             let values: Vec<Value> = serde_json::from_str(&record.need_text(1)?).unwrap_or_default();
-            let data: Option<Vec<Datum>> =
-                fields.iter().zip(&values).map(|(field, value)| Datum::from_image(&resource.field(*field).ty, value)).collect();
+            let data: Option<Vec<Datum>> = fields
+                .iter()
+                .zip(&values)
+                .map(|(field, value)| Datum::from_image(&resource.field(*field).ty, value))
+                .collect();
             let data = data.ok_or_else(|| Error::Corrupt(format!("a key of {} cannot be read", resource.prefix)))?;
             let text = key_text(resource, fields, data.iter());
             self.keys.insert((resource_id, key, text), Some(record.need_uuid(0)?));

@@ -48,7 +48,8 @@ impl State<'_> {
         let fields = || update.patch.iter().map(|(field, _)| *field);
         for row in [&old, &new] {
             let before = violations.len();
-            self.check_field_rules(by.principal, Operation::Update, resource_id, row, fields(), &path, violations).await?;
+            self.check_field_rules(by.principal, Operation::Update, resource_id, row, fields(), &path, violations)
+                .await?;
             if violations.len() > before {
                 break;
             }
