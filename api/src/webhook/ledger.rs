@@ -328,3 +328,6 @@ fn push_disable(sql: &mut Sql, reason: &str) {
     sql.push("UPDATE tandem_webhook SET status = 'DISABLED', status_reason = ").bind(reason);
     sql.push(", updated_at = ").bind(now_micros());
 }
+
+#[cfg(test)]
+mod tests;

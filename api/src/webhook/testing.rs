@@ -12,6 +12,7 @@ use bytes::Bytes;
 use entity::{EventId, Position, TransactionId, WebhookId};
 use futures_util::future::{BoxFuture, FutureExt};
 use migration::{Migrator, MigratorTrait};
+use sea_orm::ConnectionTrait;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -136,7 +137,32 @@ impl Follow for FakeFollow {
     }
 }
 
-/// An SQLite database with a log, without a dispatcher.
+/// Makes two tests of each function `async fn name(fixture: &mut Fixture)`: `name::sqlite` and `name::postgres`.
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            use crate::database::Dialect;
+            use crate::webhook::testing::Fixture;
+
+            #[tokio::test]
+            async fn sqlite() {
+                let mut fixture = Fixture::on(Dialect::Sqlite).await;
+                super::$name(&mut fixture).await;
+                fixture.close().await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                let mut fixture = Fixture::on(Dialect::Postgres).await;
+                super::$name(&mut fixture).await;
+                fixture.close().await;
+            }
+        }
+    )+};
+}
+pub(super) use on_both_databases;
+
+/// A database with a log, without a dispatcher.
 pub struct Fixture {
     pub database: Database,
     pub writer: Writer,
@@ -145,25 +171,71 @@ pub struct Fixture {
     pub registry: Registry,
     pub wake: Wake,
     pub owner: Arc<Principal>,
-    hub_task: JoinSet<()>,
-    _directory: tempfile::TempDir,
+    reading: JoinSet<()>,
+    place: Place,
+}
+
+/// Where a database of a test's own is.
+enum Place {
+    Sqlite(tempfile::TempDir),
+    Postgres { url: String, schema: String },
+}
+
+impl Place {
+    async fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
+            Dialect::Postgres => {
+                let url = std::env::var("TEST_POSTGRES_URL").expect(
+                    "TEST_POSTGRES_URL is not set: run the tests by `cargo xtask test`, which starts a PostgreSQL for them",
+                );
+                let schema = format!("webhook_{}", Uuid::new_v4().simple());
+                let place = Self::Postgres { url, schema };
+                place.administer("CREATE SCHEMA", "").await;
+                place
+            }
+        }
+    }
+
+    async fn administer(&self, verb: &str, how: &str) {
+        let Self::Postgres { url, schema } = self else { return };
+        let admin = sea_orm::Database::connect(url).await.unwrap();
+        admin.execute_unprepared(&format!("{verb} {schema} {how}")).await.unwrap();
+        admin.close().await.unwrap();
+    }
+
+    async fn open(&self) -> Database {
+        let (migrated_at, url) = match self {
+            Self::Sqlite(directory) => {
+                let path = directory.path().join("tandem.db").to_str().unwrap().to_owned();
+                (format!("sqlite://{path}?mode=rwc"), path)
+            }
+            Self::Postgres { url, schema } => {
+                let url = format!("{url}?options[search_path]={schema}");
+                (url.clone(), url)
+            }
+        };
+        let migrating = sea_orm::Database::connect(migrated_at).await.unwrap();
+        Migrator::up(&migrating, None).await.unwrap();
+        migrating.close().await.unwrap();
+        match self {
+            Self::Sqlite(_) => Database::open_sqlite(&url).unwrap(),
+            Self::Postgres { .. } => Database::connect_postgres(&url).await.unwrap(),
+        }
+    }
 }
 
 impl Fixture {
-    pub async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tandem.db").to_str().unwrap().to_owned();
-        let migrating = sea_orm::Database::connect(format!("sqlite://{path}?mode=rwc")).await.unwrap();
-        Migrator::up(&migrating, None).await.unwrap();
-        migrating.close().await.unwrap();
-        let database = Database::open_sqlite(&path).unwrap();
+    pub async fn on(dialect: Dialect) -> Self {
+        let place = Place::new(dialect).await;
+        let database = place.open().await;
         let catalog = Arc::new(catalog());
         let hub = Hub::open(database.clone(), Arc::clone(&catalog)).await.unwrap();
         let settings = writer::Settings::default();
         let (writer, _) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), settings).await.unwrap();
-        let mut hub_task = JoinSet::new();
-        let reading = hub.clone();
-        hub_task.spawn(async move { reading.run(CancellationToken::new()).await });
+        let mut reading = JoinSet::new();
+        let reader = hub.clone();
+        reading.spawn(async move { reader.run(CancellationToken::new()).await });
         let wake = Wake::default();
         let registry = Registry::new(
             database.clone(),
@@ -174,7 +246,16 @@ impl Fixture {
             wake.clone(),
         );
         let owner = Arc::new(principal("ada", false));
-        Self { database, writer, hub, catalog, registry, wake, owner, hub_task, _directory: directory }
+        Self { database, writer, hub, catalog, registry, wake, owner, reading, place }
+    }
+
+    pub async fn close(mut self) {
+        self.reading.shutdown().await;
+        self.place.administer("DROP SCHEMA", "CASCADE").await;
+    }
+
+    fn sql(&self, text: &str) -> Sql {
+        Sql::text(self.database.dialect(), text)
     }
 
     /// Appends events to the log, as one transaction.
@@ -182,9 +263,8 @@ impl Fixture {
         let row = Uuid::now_v7();
         let mut statements = Vec::new();
         for n in 1..=count {
-            statements.push(Sql::text(Dialect::Sqlite, "UPDATE tandem_head SET position = position + 1"));
-            let mut sql = Sql::text(
-                Dialect::Sqlite,
+            statements.push(self.sql("UPDATE tandem_head SET position = position + 1"));
+            let mut sql = self.sql(
                 "INSERT INTO tandem_event (position, id, transaction_id, type, row_id, version, kind, changed_fields, at) \
                  SELECT position, ",
             );
@@ -197,11 +277,11 @@ impl Fixture {
     }
 
     pub async fn query(&self, text: &str) -> Vec<Record> {
-        self.database.query(Sql::text(Dialect::Sqlite, text)).await.unwrap()
+        self.database.query(self.sql(text)).await.unwrap()
     }
 
     pub async fn run(&self, text: &str) -> u64 {
-        self.writer.statements(vec![Sql::text(Dialect::Sqlite, text)]).await.unwrap()[0]
+        self.writer.statements(vec![self.sql(text)]).await.unwrap()[0]
     }
 
     pub async fn webhook(&self, id: WebhookId) -> Webhook {
@@ -221,7 +301,8 @@ impl Fixture {
 
     /// Status and attempts of the deliveries, and whether they have a body, in log order.
     pub async fn deliveries(&self) -> Vec<(i64, String, i64, bool)> {
-        let sql = "SELECT position, status, attempts, body IS NOT NULL FROM tandem_delivery ORDER BY position";
+        let sql = "SELECT position, status, CAST(attempts AS bigint), CAST(CASE WHEN body IS NULL THEN 0 ELSE 1 END AS bigint) \
+                   FROM tandem_delivery ORDER BY position";
         let read = |r: &Record| {
             let has_body = r.need_int(3).unwrap() != 0;
             (r.need_int(0).unwrap(), r.need_text(1).unwrap(), r.need_int(2).unwrap(), has_body)
@@ -256,12 +337,6 @@ impl Fixture {
         let mut task = JoinSet::new();
         task.spawn(Dispatcher::new(parts, settings).run(stop.clone()));
         Dispatching { task, stop }
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        self.hub_task.abort_all();
     }
 }
 

@@ -7,8 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::auth::{Principal, rules};
-use crate::catalog::{Access, Allow, Catalog, Field, FieldType, Operation, Resource, ResourceId};
+use crate::catalog::{Catalog, Field, FieldType, Resource, ResourceId};
 use crate::log::ChangeKind;
+use crate::schema::types::names::{self, Names};
 
 /// Most event names of a webhook.
 pub const MAX_EVENTS: usize = 100;
@@ -69,7 +70,7 @@ pub fn document(catalog: &Catalog, names: &[String], selected: &[ResourceId], pr
     let after = Aliases::new(types.iter().map(|t| t.after.as_slice()));
     let before = Aliases::new(types.iter().map(|t| t.before.as_slice()));
     for t in &types {
-        out.push_str(&format!("    ... on {}Change {{\n", t.resource.name));
+        out.push_str(&format!("    ... on {} {{\n", Names::of(t.resource).change));
         out.push_str(&format!("      after {{ {} }}\n", after.selection(t.resource, &t.after)));
         out.push_str(&format!("      before {{ {} }}\n    }}\n", before.selection(t.resource, &t.before)));
     }
@@ -101,46 +102,25 @@ impl<'a> Type<'a> {
             if field.private || !rules::may_name(catalog, id, field_id, principal) {
                 continue;
             }
-            let is_required = !field.nullable && field.rules.is_none();
-            match field.to_one() {
-                Some(target) => {
-                    let is_visible = is_public(catalog.resource(target))
-                        || matches!(resource.access, Access::Inherit(via) if via == field_id);
-                    after.push(Selected {
-                        name: field.name.clone(),
-                        shape: format!("object {}", is_required && is_visible),
-                        of_object: " { id }",
-                    });
-                    let name = format!("{}Id", field.name);
-                    before.push(Selected { name, shape: format!("id {is_required}"), of_object: "" });
-                }
-                None => {
-                    let selected = || Selected { name: field.name.clone(), shape: shape(field), of_object: "" };
-                    after.push(selected());
-                    before.push(selected());
-                }
-            }
+            // Of a related row all that is asked is whether it may be null: objects may stand beside others.
+            let (ty, of_object) = match field.ty {
+                FieldType::ToOne { .. } => ("object".to_owned(), " { id }"),
+                _ => (type_name(catalog, field), ""),
+            };
+            let shape = format!("{ty} {}", names::to_one_is_nullable(catalog, id, field_id));
+            after.push(Selected { name: field.name.clone(), shape, of_object });
+            let is_nullable = field.nullable || field.rules.is_some();
+            let shape = format!("{} {is_nullable}", type_name(catalog, field));
+            before.push(Selected { name: names::column_name(field), shape, of_object: "" });
         }
         Self { resource, after, before }
     }
 }
 
-fn is_public(resource: &Resource) -> bool {
-    let Access::Rules(rules) = &resource.access else { return false };
-    rules.iter().any(|rule| matches!(rule.allow, Allow::Public) && rule.operations.contains(Operation::Read))
-}
-
-/// The type of a field that is no relation, as far as GraphQL tells types apart.
-fn shape(field: &Field) -> String {
-    let is_required = !field.nullable && field.rules.is_none();
-    let name = match &field.ty {
-        FieldType::RowId | FieldType::ToOne { .. } | FieldType::ToMany { .. } => "id".to_owned(),
-        FieldType::Scalar(scalar) => scalar.name().to_owned(),
-        FieldType::Enum(id) => format!("enum {}", id.0),
-        FieldType::ScalarList(scalar) => format!("list of {}", scalar.name()),
-        FieldType::EnumList(id) => format!("list of enum {}", id.0),
-    };
-    format!("{name} {is_required}")
+/// The type of a column's values, as far as GraphQL tells types apart.
+fn type_name(catalog: &Catalog, field: &Field) -> String {
+    let is_list = matches!(field.ty, FieldType::ScalarList(_) | FieldType::EnumList(_));
+    format!("{}{}", if is_list { "list of " } else { "" }, names::value_type(catalog, &field.ty).unwrap_or_default())
 }
 
 /// The names that need an alias among some types.
@@ -177,5 +157,96 @@ impl Aliases {
             alias.push('_');
         }
         alias
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use apollo_compiler::{ExecutableDocument, Schema};
+
+    use super::*;
+    use crate::schema::types;
+
+    const SHOP: &str = include_str!("../../../../resources.graphql");
+
+    fn shop() -> Catalog {
+        crate::catalog::parse("resources.graphql", SHOP).unwrap()
+    }
+
+    fn written(catalog: &Catalog, events: &[&str], principal: &Principal) -> String {
+        let names: Vec<String> = events.iter().map(|name| (*name).to_owned()).collect();
+        let selected = resources(catalog, &names).unwrap();
+        let document = document(catalog, &names, &selected, principal);
+        let sdl = types::build(catalog).unwrap().sdl;
+        let schema = Schema::parse_and_validate(sdl, "schema.graphql").unwrap();
+        if let Err(errors) = ExecutableDocument::parse_and_validate(&schema, &document, "document.graphql") {
+            panic!("{document}\n{errors}");
+        }
+        document
+    }
+
+    #[test]
+    fn a_document_names_what_its_owner_may_see() {
+        let customer = Principal { sub: Some("ada".to_owned()), ..Principal::default() };
+        assert_eq!(
+            written(&shop(), &["order_line.created", "product.*"], &customer),
+            r#"subscription {
+  changes(events: ["order_line.created", "product.*"]) {
+    id cursor kind type nodeId version changedFields occurredAt transactionId transition position by
+    ... on ProductChange {
+      after { id sku name price stock tags createdAt updatedAt version }
+      before { id sku name price stock tags createdAt updatedAt version }
+    }
+    ... on OrderLineChange {
+      after { id order { id } product { id } quantity unitPrice createdAt updatedAt version }
+      before { id orderId productId quantity unitPrice createdAt updatedAt version }
+    }
+  }
+}
+"#
+        );
+        let editor = Principal { roles: vec!["catalog".to_owned()], ..customer };
+        assert!(written(&shop(), &["product.created"], &editor).contains(" cost "));
+    }
+
+    #[test]
+    fn a_document_of_all_types_is_valid() {
+        let admin = Principal { is_admin: true, ..Principal::default() };
+        let document = written(&shop(), &["*"], &admin);
+        // The name of a customer may be null, that of a product may not.
+        assert!(document.contains("customerName: name") && document.contains("productName: name"), "{document}");
+        assert!(!document.contains("userId"), "{document}");
+    }
+
+    #[test]
+    fn names_that_differ_in_any_way_of_a_type_stand_side_by_side() {
+        let catalog = crate::catalog::parse(
+            "resources.graphql",
+            "enum Size { S } enum Colour { RED }
+             type One @resource @auth(rules: [{ allow: PUBLIC }]) {
+               a: Size! b: [Int!]! c: Int! d: One @relation(onDelete: SET_NULL) e: Decimal! @decimal(precision: 9, scale: 1)
+               f: Two @relation(onDelete: SET_NULL) twoA: Int
+             }
+             type Two @resource @auth(rules: [{ allow: PUBLIC }]) {
+               a: Colour! b: Int! c: Int d: String e: Decimal! @decimal(precision: 9, scale: 2)
+               f: One @relation(onDelete: SET_NULL)
+             }",
+        )
+        .unwrap_or_else(|errors| panic!("{errors:?}"));
+        let document = written(&catalog, &["*"], &Principal::anonymous());
+        for expected in ["oneA: a", "oneB: b", "oneC: c", "oneD: d { id }", "twoA_: a", "twoD: d", " e ", " f { id }"] {
+            assert!(document.contains(expected), "{expected} in {document}");
+        }
+    }
+
+    #[test]
+    fn names_of_nothing_are_refused_one_by_one() {
+        let names: Vec<String> =
+            ["product.*", "product", "product.changed", "nobody.created", "*.created", "", "**", "order_line.deleted"]
+                .map(str::to_owned)
+                .into();
+        let errors = resources(&shop(), &names).unwrap_err();
+        assert_eq!(errors.iter().map(|(i, _)| *i).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        assert!(errors[2].1.contains("there are customer, product, order, order_line"), "{}", errors[2].1);
     }
 }

@@ -5,7 +5,9 @@
 //!
 //! - [`input`]: what clients give
 //! - [`events`]: event names → a document
+//! - [`deliveries`]: what became of the events
 
+pub mod deliveries;
 pub mod events;
 pub mod input;
 
@@ -16,6 +18,7 @@ use entity::webhook::Status;
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value};
 
+pub use self::deliveries::{Delivery, DeliveryAttempt};
 pub use self::input::{Document, NewWebhook, WebhookPatch};
 use super::Wake;
 use super::egress::Guard;
@@ -405,3 +408,6 @@ fn variables_text(variables: Map<String, Value>) -> String {
 fn events_text(events: Vec<String>) -> String {
     Value::from(events).to_string()
 }
+
+#[cfg(test)]
+mod tests;
