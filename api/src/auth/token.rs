@@ -207,9 +207,7 @@ impl Authenticator {
 }
 
 fn validation(settings: &AuthSettings) -> Validation {
-    let mut validation = Validation::default();
-    validation.leeway = LEEWAY_SECONDS;
-    validation.validate_nbf = true;
+    let mut validation = Validation { leeway: LEEWAY_SECONDS, validate_nbf: true, ..Validation::default() };
     let mut required = vec!["exp", "sub"];
     let issuers: Vec<_> = settings.jwt_issuer.iter().filter(|issuer| !issuer.is_empty()).collect();
     if !issuers.is_empty() {

@@ -68,7 +68,7 @@ impl Settings {
     pub fn key_source(&self) -> Result<KeySource, Error> {
         match self.auth.key_source()? {
             Some(source) => Ok(source),
-            None if self.server.is_loopback() => Ok(KeySource::Local(self.database.local_secret_path())),
+            None if self.server.is_loopback() => Ok(KeySource::Local(self.database.data.local_secret_path())),
             None => Err(Error::KeyRequired(self.server.listen)),
         }
     }
@@ -118,13 +118,29 @@ pub struct ResourceSettings {
     pub resources: PathBuf,
 }
 
+/// The data directory.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct DataSettings {
+    /// Directory of the embedded database and of the secret made at first start
+    #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIRECTORY", default_value = "tandem-data")]
+    pub data_dir: PathBuf,
+}
+
+impl DataSettings {
+    /// The file of the secret that is made at first start on loopback.
+    pub fn local_secret_path(&self) -> PathBuf {
+        self.data_dir.join("jwt-secret")
+    }
+}
+
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Resources and data")]
 pub struct DatabaseSettings {
-    /// Directory of the embedded database and of the secret made at first start
-    #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIRECTORY", default_value = "tandem-data")]
-    pub data_dir: PathBuf,
+    /// The data directory.
+    #[command(flatten)]
+    pub data: DataSettings,
 
     /// sqlite://<file> or postgres://<user>:<password>@<host>/<database> [default: sqlite://<data-dir>/tandem.db]
     #[arg(long, env = "DATABASE_URL", value_name = "URL")]
@@ -134,7 +150,7 @@ pub struct DatabaseSettings {
 impl DatabaseSettings {
     /// The database URL, with its password.
     pub fn url(&self) -> Secret {
-        let default = || Secret::new(format!("sqlite://{}", self.data_dir.join("tandem.db").display()));
+        let default = || Secret::new(format!("sqlite://{}", self.data.data_dir.join("tandem.db").display()));
         self.database_url.clone().filter(|url| !url.expose().is_empty()).unwrap_or_else(default)
     }
 
@@ -147,11 +163,6 @@ impl DatabaseSettings {
             Some((user, place)) => format!("{scheme}://{}@{place}", user.split(':').next().unwrap_or_default()),
             None => text.to_owned(),
         }
-    }
-
-    /// The file of the secret that is made at first start on loopback.
-    pub fn local_secret_path(&self) -> PathBuf {
-        self.data_dir.join("jwt-secret")
     }
 }
 
@@ -325,21 +336,21 @@ pub enum LogFormat {
     Json,
 }
 
+/// Settings as these flags give them.
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
+pub(crate) fn settings(flags: &[&str]) -> Settings {
+    #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
         settings: Settings,
     }
+    let line: Result<Line, _> = clap::Parser::try_parse_from([&["tandem"], flags].concat());
+    line.unwrap_or_else(|error| panic!("{error}")).settings
+}
 
-    fn settings(flags: &[&str]) -> Settings {
-        Line::try_parse_from([&["tandem"], flags].concat()).unwrap_or_else(|error| panic!("{error}")).settings
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
