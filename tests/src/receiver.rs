@@ -1,0 +1,209 @@
+//! A receiver of webhooks that remembers every request.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use standardwebhooks::Webhook;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::client::{number, text};
+use crate::wait::in_time;
+
+/// How to answer a request, given how many came before it.
+pub type Behaviour = Box<dyn Fn(usize) -> Answer + Send + Sync>;
+
+/// An answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// How long to think about it.
+    pub delay: Duration,
+}
+
+impl Answer {
+    /// 204, at once.
+    pub const OK: Self = Self::status(204);
+
+    /// A status, at once.
+    pub const fn status(status: u16) -> Self {
+        Self { status, delay: Duration::ZERO }
+    }
+
+    /// The same answer, later.
+    #[must_use]
+    pub const fn after_ms(self, delay_ms: u64) -> Self {
+        Self { delay: Duration::from_millis(delay_ms), ..self }
+    }
+}
+
+/// A request that came.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The header `webhook-id`.
+    pub id: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub body: Bytes,
+    /// The body, read.
+    pub json: Value,
+    /// The status that it was answered with.
+    pub status: u16,
+}
+
+impl Received {
+    /// Whether it was answered with success.
+    pub fn succeeded(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The number of the event among those of its webhook.
+    pub fn sequence(&self) -> i64 {
+        number(&self.json["sequence"])
+    }
+
+    /// The bytes of `data` in the body.
+    pub fn raw_data(&self) -> String {
+        #[derive(Deserialize)]
+        struct Body {
+            data: Box<RawValue>,
+        }
+        let body: Body = serde_json::from_slice(&self.body).expect("the body holds data");
+        body.data.get().to_owned()
+    }
+}
+
+/// A running receiver. Dropping it stops it.
+pub struct Receiver {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    behaviour: Mutex<Behaviour>,
+    received: Mutex<Vec<Received>>,
+    arrived: Notify,
+}
+
+impl Receiver {
+    /// Answers everything with success.
+    pub async fn start() -> Self {
+        Self::behaving(|_| Answer::OK).await
+    }
+
+    /// Answers as told.
+    pub async fn behaving(behaviour: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared {
+            behaviour: Mutex::new(Box::new(behaviour)),
+            received: Mutex::default(),
+            arrived: Notify::new(),
+        });
+        let router = Router::new().fallback(receive).with_state(shared.clone());
+        let task = tokio::spawn(async move {
+            axum::serve(listener, router).await.expect("axum serves until it is stopped");
+        });
+        Self { address, shared, task }
+    }
+
+    /// From now on answers as told.
+    pub fn behave(&self, behaviour: impl Fn(usize) -> Answer + Send + Sync + 'static) {
+        *self.shared.behaviour.lock().expect("behaviours do not panic") = Box::new(behaviour);
+    }
+
+    /// Where webhooks for it go.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// Everything that came, in order of arrival.
+    pub fn received(&self) -> Vec<Received> {
+        self.shared.received.lock().expect("nothing panics with this lock held").clone()
+    }
+
+    /// Waits until what came satisfies a condition.
+    pub async fn until(&self, what: &str, mut holds: impl FnMut(&[Received]) -> bool) {
+        let satisfied = async {
+            loop {
+                let arrived = self.shared.arrived.notified();
+                if holds(&self.shared.received.lock().expect("conditions do not panic")) {
+                    return;
+                }
+                arrived.await;
+            }
+        };
+        in_time(what, satisfied).await;
+    }
+
+    /// Waits until this many requests came, and returns them.
+    pub async fn requests(&self, count: usize) -> Vec<Received> {
+        self.until(&format!("{count} requests arrive"), |received| received.len() >= count).await;
+        self.received()
+    }
+
+    /// The ids of the messages that were answered with success.
+    pub fn accepted(&self) -> HashSet<String> {
+        let received = self.received();
+        received.into_iter().filter(Received::succeeded).map(|request| request.id).collect()
+    }
+
+    /// Fails unless every request that came is signed with this secret, as the official library sees it.
+    pub fn assert_signed(&self, secret: &str) {
+        let webhook = Webhook::new(secret).expect("the secret is one of Standard Webhooks");
+        for request in self.received() {
+            let verified = webhook.verify(&request.body, &request.headers);
+            assert!(verified.is_ok(), "{}: {:?}", request.id, verified);
+        }
+    }
+
+    /// Fails unless all attempts of a message have the same body.
+    pub fn assert_stable(&self) {
+        let mut bodies: HashMap<String, Bytes> = HashMap::new();
+        for request in self.received() {
+            let first = bodies.entry(request.id.clone()).or_insert_with(|| request.body.clone());
+            assert_eq!(*first, request.body, "two attempts of {} differ", request.id);
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let answer = {
+        let mut received = shared.received.lock().expect("nothing panics with this lock held");
+        let answer = shared.behaviour.lock().expect("behaviours do not panic")(received.len());
+        let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let json = serde_json::from_slice(&body).unwrap_or_default();
+        received.push(Received { id, headers, body, json, status: answer.status });
+        answer
+    };
+    shared.arrived.notify_waiters();
+    tokio::time::sleep(answer.delay).await;
+    StatusCode::from_u16(answer.status).expect("behaviours give valid statuses")
+}
+
+/// Registers a webhook and returns its id and its secret.
+pub async fn register(client: &crate::Client, input: Value) -> (String, String) {
+    let payload = client
+        .done("mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { webhook { id } secret userErrors { code message path } } }", input)
+        .await;
+    (text(&payload["webhook"]["id"]), text(&payload["secret"]))
+}
