@@ -153,6 +153,17 @@ impl Live {
         }
     }
 
+    /// The next message as it is, of an operation that is no subscription.
+    pub async fn receive_plain(&mut self) -> Value {
+        let frame = self.frame().await.unwrap_or_else(|close| panic!("closed: {close:?}"));
+        let payload = frame.payload.map(|payload| serde_json::from_str::<Value>(payload.get()).expect("it is JSON"));
+        let mut message = json!({"type": frame.r#type, "id": frame.id});
+        if let Some(payload) = payload {
+            message["payload"] = payload;
+        }
+        message
+    }
+
     /// The next text frame, or the close code and reason. Pings are answered.
     async fn frame(&mut self) -> Result<Frame, (u16, String)> {
         loop {

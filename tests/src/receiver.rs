@@ -1,14 +1,19 @@
 //! A receiver of webhooks that remembers every request.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -30,6 +35,8 @@ pub struct Answer {
     pub status: u16,
     /// How long to think about it.
     pub delay: Duration,
+    /// Whether the body begins and never ends.
+    pub has_endless_body: bool,
 }
 
 impl Answer {
@@ -38,13 +45,19 @@ impl Answer {
 
     /// A status, at once.
     pub const fn status(status: u16) -> Self {
-        Self { status, delay: Duration::ZERO }
+        Self { status, delay: Duration::ZERO, has_endless_body: false }
     }
 
     /// The same answer, later.
     #[must_use]
     pub const fn after_ms(self, delay_ms: u64) -> Self {
         Self { delay: Duration::from_millis(delay_ms), ..self }
+    }
+
+    /// The same answer, with a body that begins and never ends.
+    #[must_use]
+    pub const fn with_endless_body(self) -> Self {
+        Self { has_endless_body: true, ..self }
     }
 }
 
@@ -186,7 +199,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let answer = {
         let mut received = shared.received.lock().expect("nothing panics with this lock held");
         let answer = shared.behaviour.lock().expect("behaviours do not panic")(received.len());
@@ -197,7 +210,18 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     };
     shared.arrived.notify_waiters();
     tokio::time::sleep(answer.delay).await;
-    StatusCode::from_u16(answer.status).expect("behaviours give valid statuses")
+    let body = if answer.has_endless_body {
+        let beginning = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"wait for it"))]);
+        Body::from_stream(beginning.chain(stream::pending()))
+    } else {
+        Body::empty()
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status).expect("behaviours give valid statuses");
+    if response.status().is_redirection() {
+        response.headers_mut().insert(LOCATION, HeaderValue::from_static("/elsewhere"));
+    }
+    response
 }
 
 /// Registers a webhook and returns its id and its secret.

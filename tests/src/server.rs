@@ -18,12 +18,13 @@ use crate::{Caller, Client, Live};
 #[derive(Debug, Clone)]
 pub struct Settings {
     flags: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
 }
 
 impl Settings {
     /// The shipped store, any free port of loopback, and webhook retries that a test can wait for.
     pub fn new(data_dir: &Path, database_url: &str) -> Self {
-        Self { flags: Vec::new() }
+        Self { flags: Vec::new(), variables: Vec::new() }
             .with("--listen", "127.0.0.1:0")
             .with("--log-format", "json")
             .with("--resources", &repository().join("resources.graphql").to_string_lossy())
@@ -38,6 +39,13 @@ impl Settings {
     pub fn with(mut self, flag: &str, value: &str) -> Self {
         self.flags.retain(|(name, _)| name != flag);
         self.flags.push((flag.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -135,7 +143,8 @@ fn beside_the_tests() -> PathBuf {
 
 async fn spawn(settings: &Settings, logs: &Logs) -> (Child, SocketAddr) {
     let mut command = binary();
-    command.arg("serve").args(settings.arguments()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.arg("serve").args(settings.arguments()).envs(settings.variables.iter().cloned());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary can be run");
     let (address, mut addresses) = mpsc::channel(1);
     tokio::spawn(read(child.stdout.take(), logs.clone(), address.clone()));
