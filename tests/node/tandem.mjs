@@ -64,7 +64,10 @@ export class Tandem {
 
   #ready() {
     return new Promise((resolve, reject) => {
-      const fail = (why) => reject(new Error(`${why}:\n${this.log.join('\n')}`));
+      const fail = (why) => {
+        clearTimeout(timer);
+        reject(new Error(`${why}:\n${this.log.join('\n')}`));
+      };
       const timer = setTimeout(() => fail('the server is not ready in time'), READY_MS);
       this.child.once('exit', (code) => fail(`the server ended before it was ready (${code})`));
       for (const stream of [this.child.stdout, this.child.stderr]) {

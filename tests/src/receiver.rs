@@ -231,3 +231,50 @@ pub async fn register(client: &crate::Client, input: Value) -> (String, String) 
         .await;
     (text(&payload["webhook"]["id"]), text(&payload["secret"]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use super::*;
+
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    async fn post(receiver: &Receiver, id: &str, body: &'static str, signed: &str) -> u16 {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+        let signature = Webhook::new(SECRET).unwrap().sign(id, time, signed.as_bytes()).unwrap();
+        let request = reqwest::Client::new().post(receiver.url()).body(body).header("webhook-id", id);
+        let request = request.header("webhook-timestamp", time).header("webhook-signature", signature);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn remembers_what_came_and_answers_as_told() {
+        let receiver = Receiver::behaving(|count| Answer::status(if count == 0 { 500 } else { 200 })).await;
+        let body = r#"{"sequence":1,"data":{"a": 1}}"#;
+        assert_eq!((post(&receiver, "m-1", body, body).await, post(&receiver, "m-1", body, body).await), (500, 200));
+        let received = receiver.requests(2).await;
+        assert_eq!((received[1].sequence(), received[1].raw_data().as_str()), (1, r#"{"a": 1}"#));
+        assert_eq!((received[0].succeeded(), received[1].succeeded()), (false, true));
+        assert_eq!(receiver.accepted(), HashSet::from(["m-1".to_owned()]));
+        receiver.assert_signed(SECRET);
+        receiver.assert_stable();
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "InvalidSignature")]
+    async fn a_wrong_signature_fails() {
+        let receiver = Receiver::start().await;
+        post(&receiver, "m-1", "{}", "{ }").await;
+        receiver.assert_signed(SECRET);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "two attempts of m-1 differ")]
+    async fn another_body_under_the_same_id_fails() {
+        let receiver = Receiver::start().await;
+        post(&receiver, "m-1", "{}", "{}").await;
+        post(&receiver, "m-1", "{ }", "{ }").await;
+        receiver.assert_stable();
+    }
+}

@@ -183,3 +183,21 @@ fn listening(line: &str) -> Option<SocketAddr> {
     }
     fields["address"].as_str()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_address_in_the_log() {
+        for line in [
+            r#"{"timestamp":"…","level":"INFO","fields":{"message":"listening","address":"127.0.0.1:4711"},"target":"t"}"#,
+            r#"{"message":"listening","address":"127.0.0.1:4711"}"#,
+        ] {
+            assert_eq!(listening(line), Some("127.0.0.1:4711".parse().unwrap()), "{line}");
+        }
+        for line in ["", "listening", r#"{"fields":{"message":"started","address":"127.0.0.1:4711"}}"#] {
+            assert_eq!(listening(line), None, "{line}");
+        }
+    }
+}

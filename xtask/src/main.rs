@@ -9,7 +9,7 @@ mod postgres;
 mod process;
 mod test;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 Usage: cargo xtask <command>
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let command = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
     let outcome = match command.as_str() {
-        "test" => test::run(&arguments),
+        "test" => return if test::run(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         "bench" => bench(&arguments),
         "postgres" => postgres::serve(),
         _ => Err(anyhow::anyhow!("{USAGE}")),
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = process::cargo();
     command.args(["run", "--release", "--package", "tandem-bench", "--"]).args(arguments);
     process::run(&mut command)
 }

@@ -53,7 +53,7 @@ pub fn ensure() -> anyhow::Result<()> {
 
 /// A component of the Rust toolchain that a minimal installation leaves out.
 fn ensure_component(name: &str, probe: &[&str]) -> anyhow::Result<()> {
-    if process::succeeds(Command::new(env!("CARGO")).args(probe)) {
+    if process::succeeds(process::cargo().args(probe)) {
         return Ok(());
     }
     process::run(Command::new("rustup").args(["component", "add", name]))
