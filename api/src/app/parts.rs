@@ -128,9 +128,7 @@ async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> 
     let conn = connect(url).await?;
     let plan = tables::prepare(&conn, catalog).await;
     conn.close().await.map_err(database::Error::from)?;
-    for step in plan?.steps {
-        tracing::info!(step = step.title, "changed the tables");
-    }
+    plan?;
     match sqlite_path(url) {
         Some(path) => Ok(Database::open_sqlite(path)?),
         None => Ok(Database::connect_postgres(url).await?),
