@@ -172,7 +172,8 @@ impl Engine {
         request: Request,
         principal: Arc<Principal>,
     ) -> Result<BoxStream<'static, Item>, Response> {
-        let (follower, after) = follow(&self.core, &request, &principal).map_err(|errors| request_error(&errors))?;
+        let (follower, after) =
+            follow(&self.core, &request, &principal, false).map_err(|errors| request_error(&errors))?;
         let hub = &self.core.hub;
         let position = match after {
             Some(cursor) => {
@@ -233,11 +234,13 @@ impl Engine {
     }
 }
 
-/// Plans a subscription document. Gives its `after` argument too.
+/// Plans a subscription document. Gives its `after` argument too. A strict one selects nothing that the principal may
+/// not read.
 pub(crate) fn follow(
     core: &Core,
     request: &Request,
     principal: &Principal,
+    is_strict: bool,
 ) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
     let prepared = core.documents.prepare(&request.query)?;
     let operation = Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
@@ -246,7 +249,8 @@ pub(crate) fn follow(
         return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
     }
     let root = operation.root_fields();
-    Follower::new(&core.catalog, &operation, principal).map_err(|error| match root.first() {
+    let new_context = if is_strict { Context::strict } else { Context::new };
+    Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
         Some(field) => vec![located(error, field)],
         None => vec![error],
     })

@@ -32,7 +32,7 @@ impl Render for Renderer {
         principal: Arc<Principal>,
     ) -> Result<Arc<dyn Follow>, Vec<Refusal>> {
         let request = Request { query: query.to_owned(), variables: variables.clone(), ..Request::default() };
-        let (follower, after) = follow(&self.core, &request, &principal).map_err(|errors| refusals(&errors))?;
+        let (follower, after) = follow(&self.core, &request, &principal, true).map_err(|errors| refusals(&errors))?;
         if after.is_some() {
             let message = "A webhook has a position of its own; leave out the argument after.".to_owned();
             return Err(vec![Refusal { message, is_forbidden: false }]);
