@@ -3,6 +3,7 @@
 //! Start with ARCHITECTURE.md. Arrows between these modules point down only:
 //! `http`, `live` → `schema` → `store` → `log`; `webhook` → `schema`, `log`; all → `catalog`, `auth`.
 
+pub mod app;
 pub mod auth;
 pub mod catalog;
 pub mod cli;

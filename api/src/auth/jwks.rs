@@ -34,31 +34,38 @@ const MAX_KEYS: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("JSON Web Key Set {}: {reason}", path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It is no URL.
-    #[error("{0} is no URL")]
+    #[error("JSON Web Key Set: {0} is no URL")]
     Url(String),
     /// The server did not answer as expected.
-    #[error("{0}")]
-    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Http(reqwest::Error),
     /// The server answered with another status than 200.
-    #[error("the server answered with status {0}")]
+    #[error("the server of the JSON Web Key Set answered with status {0}")]
     Status(reqwest::StatusCode),
     /// It is too large to be a key set.
-    #[error("it is larger than {MAX_DOCUMENT_BYTES} bytes")]
+    #[error("the JSON Web Key Set is larger than {MAX_DOCUMENT_BYTES} bytes")]
     TooLarge,
     /// It is not JSON, or not of this form.
-    #[error("it is no JSON Web Key Set: {0}")]
-    Json(#[from] serde_json::Error),
+    #[error("the document is no JSON Web Key Set: {0}")]
+    Json(serde_json::Error),
     /// None of its keys can verify tokens.
-    #[error("it has no public key for signatures that is supported")]
+    #[error("the JSON Web Key Set has no public key for signatures that is supported")]
     NoKeys,
+}
+
+impl From<reqwest::Error> for LoadError {
+    /// Without the URL, which may hold a password.
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
 }
 
 #[derive(Debug)]
@@ -103,7 +110,7 @@ impl Jwks {
             (Ok(()), _) => Ok(jwks),
             (Err(error), Location::File(_)) => Err(error),
             (Err(error), Location::Url(url, _)) => {
-                tracing::warn!(url = %url, %error, "the JSON Web Key Set could not be loaded; tokens are refused until it is");
+                tracing::warn!(host = url.host_str(), %error, "the JSON Web Key Set could not be loaded; tokens are refused until it is");
                 Ok(jwks)
             }
         }
@@ -167,7 +174,7 @@ impl Jwks {
         let document = match &self.location {
             // A small local file every ten minutes is not worth a thread.
             Location::File(path) => {
-                std::fs::read(path).map_err(|source| LoadError::File { path: path.clone(), source })?
+                std::fs::read(path).map_err(|reason| LoadError::File { path: path.clone(), reason })?
             }
             Location::Url(url, client) => fetch(client, url).await?,
         };
@@ -197,7 +204,7 @@ fn parse(document: &[u8]) -> Result<Vec<Key>, LoadError> {
     struct Set {
         keys: Vec<Value>,
     }
-    let set: Set = serde_json::from_slice(document)?;
+    let set: Set = serde_json::from_slice(document).map_err(LoadError::Json)?;
     let keys = set.keys.into_iter().filter_map(|value| usable(&serde_json::from_value(value).ok()?));
     Ok(keys.take(MAX_KEYS).collect())
 }

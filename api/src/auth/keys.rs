@@ -15,12 +15,12 @@ use crate::config::Secret;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It is no PEM file with a public key of a known type.
     #[error("{}: expected a PEM file with one RSA, P-256, P-384 or Ed25519 public key: {reason}", path.display())]
@@ -39,7 +39,7 @@ pub enum KeyError {
         length_bytes: usize,
     },
     /// The key set could not be loaded.
-    #[error("JSON Web Key Set: {0}")]
+    #[error(transparent)]
     Jwks(#[from] jwks::LoadError),
 }
 
@@ -61,7 +61,7 @@ impl Key {
 
     /// The public key in a PEM file. Its type decides the algorithm: RS256, ES256 (ES384 for P-384) or EdDSA.
     pub fn from_pem_file(path: &Path) -> Result<Self, KeyError> {
-        let pem = fs::read(path).map_err(|source| KeyError::File { path: path.to_owned(), source })?;
+        let pem = fs::read(path).map_err(|reason| KeyError::File { path: path.to_owned(), reason })?;
         Self::from_pem(&pem).map_err(|reason| KeyError::NotAPublicKey { path: path.to_owned(), reason })
     }
 
@@ -100,7 +100,7 @@ const P384_POINT_BYTES: usize = 1 + 2 * 48;
 ///
 /// Two processes that start at once end up with the same secret: the file appears complete or not at all.
 pub fn local_secret(path: &Path) -> Result<Secret, KeyError> {
-    let failed = |source| KeyError::File { path: path.to_owned(), source };
+    let failed = |reason| KeyError::File { path: path.to_owned(), reason };
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create_secret(path).map_err(failed)?,
         Err(error) => return Err(failed(error)),

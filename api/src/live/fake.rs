@@ -62,6 +62,12 @@ fn request_error(code: &str) -> Response {
 }
 
 impl Fake {
+    /// An executor, and the operations that it starts.
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Started>) {
+        let (sender, started) = mpsc::unbounded_channel();
+        (Self { started: sender, pulled: Arc::default() }, started)
+    }
+
     fn start(&self) -> mpsc::Receiver<Item> {
         let (items, receiver) = mpsc::channel(1);
         self.started.send(Started { items }).expect("the test goes on");
@@ -140,8 +146,7 @@ impl TestServer {
         let settings = settings(flags);
         let source = KeySource::Secret(Secret::new(SECRET));
         let authenticator = Authenticator::open(&settings.auth, &source).await.expect("a secret is a key");
-        let (sender, started) = mpsc::unbounded_channel();
-        let fake = Fake { started: sender, pulled: Arc::default() };
+        let (fake, started) = Fake::new();
         let (shutdown, tasks, stop) = (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
         let live = Live::new(fake.clone(), Arc::new(authenticator), &settings, shutdown.clone(), tasks.clone());
         let readiness = Arc::new(move || {
