@@ -1,1 +1,26 @@
-//! .
+//! SeaORM migrations of the tables that Tandem itself owns. Append-only: one that has been released is never edited.
+//!
+//! They run on SQLite and PostgreSQL, inside the transaction of the caller (`tandem::store::tables::prepare`), which
+//! also keeps two processes that start at once from running them twice. Tables of resources are not made here: they
+//! follow the resource file.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod column;
+mod m2026_01_foundation;
+
+/// Brings Tandem's own tables up to date.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m2026_01_foundation::Migration)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        Alias::new("tandem_migration").into_iden()
+    }
+}

@@ -5,6 +5,7 @@
 //! the drain window, requests that run are finished, and after `--shutdown-timeout` what is left is dropped.
 
 mod compose;
+pub mod parts;
 mod startup;
 
 use std::future::Future;

@@ -4,6 +4,7 @@ mod error;
 mod jwks;
 mod keys;
 mod principal;
+pub mod rules;
 mod token;
 
 pub use error::Error;

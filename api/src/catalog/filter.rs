@@ -83,8 +83,14 @@ pub enum TextOp {
 pub enum RuleValue {
     /// A literal.
     Literal(Datum),
-    /// `$claims.name`: the caller's claim, read as this type. In `in`, `hasSome` and `hasEvery` a list of them.
+    /// `$claims.name` where one value stands: the caller's claim, read as this type.
     Claim {
+        /// The name after `$claims.`; dots go into nested claims.
+        path: String,
+    },
+    /// `$claims.name` where a list stands (`in`, `notIn`, `hasSome`, `hasEvery`): all values of the caller's claim. It is
+    /// then alone in its list.
+    ClaimList {
         /// The name after `$claims.`; dots go into nested claims.
         path: String,
     },

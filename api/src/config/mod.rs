@@ -11,7 +11,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-pub use values::{AddressRanges, Secret, duration};
+use crate::store::writer;
+use crate::webhook::egress::AllowList;
+use crate::webhook::retry::Schedule;
+
+pub use values::{Secret, duration};
 use values::{listen_address, origin, positive_duration, size_bytes};
 
 /// What several settings must fulfil together, and do not.
@@ -46,6 +50,9 @@ pub struct Settings {
     /// Where the data is.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// How it writes.
+    #[command(flatten)]
+    pub writer: WriterSettings,
     /// Tokens.
     #[command(flatten)]
     pub auth: AuthSettings,
@@ -74,11 +81,11 @@ impl Settings {
     }
 
     /// The ranges that webhooks may reach besides public addresses.
-    pub fn webhook_allow(&self) -> AddressRanges {
+    pub fn webhook_allow(&self) -> AllowList {
         match &self.webhook.allow {
             Some(ranges) => ranges.clone(),
-            None if self.server.is_loopback() => AddressRanges::loopback(),
-            None => AddressRanges(Vec::new()),
+            None if self.server.is_loopback() => AllowList::loopback(),
+            None => AllowList::none(),
         }
     }
 }
@@ -163,6 +170,28 @@ impl DatabaseSettings {
             Some((user, place)) => format!("{scheme}://{}@{place}", user.split(':').next().unwrap_or_default()),
             None => text.to_owned(),
         }
+    }
+}
+
+/// How it writes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct WriterSettings {
+    /// Most mutations that are committed together
+    #[arg(long, env = "TANDEM_WRITER_MAX_BATCH", value_name = "COUNT", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub writer_max_batch: u16,
+
+    /// Most mutations that may wait to be written; more are refused with RATE_LIMITED
+    #[arg(long, env = "TANDEM_WRITER_QUEUE_LENGTH", value_name = "COUNT", default_value_t = 1024,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub writer_queue_length: u16,
+}
+
+impl WriterSettings {
+    /// As the writer takes them.
+    pub fn options(&self) -> writer::Settings {
+        writer::Settings { max_batch: self.writer_max_batch.into(), queue_length: self.writer_queue_length.into() }
     }
 }
 
@@ -257,6 +286,10 @@ pub struct HttpSettings {
     #[arg(long, env = "TANDEM_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "30s",
           value_parser = positive_duration)]
     pub request_timeout: Duration,
+
+    /// Let responses say in extensions.debug how many SQL statements they took
+    #[arg(long, env = "TANDEM_DEBUG_EXTENSIONS")]
+    pub debug_extensions: bool,
 }
 
 /// GraphQL over WebSocket.
@@ -301,12 +334,12 @@ pub struct WebhookSettings {
     /// Address ranges that webhooks may reach besides public ones, separated by commas; or none [default: loopback if
     /// listening on loopback, else none]
     #[arg(long = "webhook-allow", env = "TANDEM_WEBHOOK_ALLOW", value_name = "RANGES")]
-    pub allow: Option<AddressRanges>,
+    pub allow: Option<AllowList>,
 
     /// When the attempts of a delivery are made, each counted from the end of the one before
     #[arg(long = "webhook-retry-schedule", env = "TANDEM_WEBHOOK_RETRY_SCHEDULE", value_name = "DURATIONS",
-          default_value = "0s,5s,5m,30m,2h,5h,10h,14h,20h,24h", value_delimiter = ',', value_parser = duration)]
-    pub retry_schedule: Vec<Duration>,
+          default_value_t = Schedule::default())]
+    pub retry_schedule: Schedule,
 
     /// How long one attempt may take, from the resolving of the name to the end of the answer
     #[arg(long = "webhook-timeout", env = "TANDEM_WEBHOOK_TIMEOUT", value_name = "DURATION", default_value = "15s",
@@ -373,7 +406,7 @@ mod tests {
 
     #[test]
     fn webhooks_reach_loopback_only_from_loopback() {
-        assert_eq!(settings(&[]).webhook_allow(), AddressRanges::loopback());
+        assert_eq!(settings(&[]).webhook_allow(), AllowList::loopback());
         assert_eq!(settings(&["--listen", "0.0.0.0:1"]).webhook_allow().to_string(), "none");
         assert_eq!(settings(&["--webhook-allow", "none"]).webhook_allow().to_string(), "none");
         assert_eq!(settings(&["--webhook-allow", "10.0.0.0/8"]).webhook_allow().to_string(), "10.0.0.0/8");
@@ -400,6 +433,6 @@ mod tests {
         let settings = settings(&["--cors-origin", "https://a.example,https://b.example", "--jwt-issuer", "a,b"]);
         assert_eq!(settings.http.cors_origin, ["https://a.example", "https://b.example"]);
         assert_eq!(settings.auth.jwt_issuer, ["a", "b"]);
-        assert_eq!(settings.webhook.retry_schedule.len(), 10);
+        assert_eq!(settings.webhook.retry_schedule.attempts(), 10);
     }
 }

@@ -1,11 +1,9 @@
 //! The value types of settings: how durations, sizes, addresses, secrets and address ranges are written on a command line.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 /// A setting that must not be printed: neither `Debug` nor an error shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,49 +32,6 @@ impl FromStr for Secret {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self::new(text))
-    }
-}
-
-/// Address ranges; `none` is the empty list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressRanges(pub Vec<IpNet>);
-
-impl AddressRanges {
-    /// All loopback addresses.
-    pub fn loopback() -> Self {
-        Self(vec![
-            IpNet::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8).expect("8 is a prefix length of IPv4"),
-            IpNet::from(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])),
-        ])
-    }
-}
-
-impl FromStr for AddressRanges {
-    type Err = String;
-
-    /// `10.0.0.0/8,192.168.1.5,fd00::/8`, or `none`.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim() == "none" {
-            return Ok(Self(Vec::new()));
-        }
-        let range = |item: &str| {
-            let item = item.trim();
-            item.parse::<IpNet>()
-                .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
-                .map(|net| net.trunc())
-                .map_err(|_| format!("\"{item}\" is no address range such as 10.0.0.0/8, and not \"none\""))
-        };
-        text.split(',').map(range).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl fmt::Display for AddressRanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        let texts: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&texts.join(", "))
     }
 }
 
@@ -208,23 +163,6 @@ mod tests {
         assert!(listen_address("[::1]:8080").is_ok_and(|address| address.ip().is_loopback()));
         assert!(listen_address("example.com:80").is_err());
         assert!(listen_address("127.0.0.1").is_err());
-    }
-
-    #[test]
-    fn address_ranges() {
-        let cases = [
-            ("none", Some("none")),
-            ("10.0.0.0/8", Some("10.0.0.0/8")),
-            ("10.1.2.3/8, 192.168.1.5", Some("10.0.0.0/8, 192.168.1.5/32")),
-            ("fd00::/8", Some("fd00::/8")),
-            ("", None),
-            ("10.0.0.0/33", None),
-            ("10.0.0.0/8,none", None),
-        ];
-        for (text, shown) in cases {
-            assert_eq!(text.parse::<AddressRanges>().ok().map(|r| r.to_string()).as_deref(), shown, "{text}");
-        }
-        assert_eq!(AddressRanges::loopback().to_string(), "127.0.0.0/8, ::1/128");
     }
 
     #[test]

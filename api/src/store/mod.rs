@@ -1,1 +1,13 @@
-//! store
+//! The catalog's rows in the database: their tables, and how rows are read, predicated and written.
+
+mod as_of;
+mod columns;
+mod predicate;
+pub mod read;
+mod rows;
+pub mod tables;
+pub mod validate;
+pub mod writer;
+
+pub use as_of::{AsOf, EventImages};
+pub use writer::Writer;

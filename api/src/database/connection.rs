@@ -1,0 +1,170 @@
+//! The database at run time: its read side, and the connections of the writer.
+//!
+//! SQLite is driven over rusqlite by threads of its own ([`super::sqlite`]), PostgreSQL by a pool. Whoever reads goes
+//! through [`Database::query`]; whoever writes goes through the writer, which alone opens a [`super::WriterConnection`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use uuid::Uuid;
+
+use super::sql::{Dialect, Sql};
+use super::sqlite::Readers;
+use super::{Error, sqlite};
+
+/// The read side of the database. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    reads: Arc<Reads>,
+    counter: Option<Arc<AtomicU64>>,
+}
+
+enum Reads {
+    Sqlite { path: String, readers: Readers },
+    Postgres { pool: DatabaseConnection, url: String },
+}
+
+/// How many connections the read side of PostgreSQL holds at most; a query waits for a free one.
+const POSTGRES_READ_CONNECTIONS: u32 = 16;
+
+impl Database {
+    /// Opens an SQLite file that is already there, with some reader threads.
+    pub fn open_sqlite(path: &str) -> Result<Self, Error> {
+        let readers = Readers::start(path, sqlite::READERS)?;
+        Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers }))
+    }
+
+    /// Connects to PostgreSQL.
+    pub async fn connect_postgres(url: &str) -> Result<Self, Error> {
+        let pool = connect(url, POSTGRES_READ_CONNECTIONS).await?;
+        Ok(Self::new(Reads::Postgres { pool, url: url.to_owned() }))
+    }
+
+    fn new(reads: Reads) -> Self {
+        Self { reads: Arc::new(reads), counter: None }
+    }
+
+    /// Which database it is.
+    pub fn dialect(&self) -> Dialect {
+        match *self.reads {
+            Reads::Sqlite { .. } => Dialect::Sqlite,
+            Reads::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// The same database; statements that are run through this handle are counted.
+    #[must_use]
+    pub fn counted(&self, counter: Arc<AtomicU64>) -> Self {
+        Self { reads: Arc::clone(&self.reads), counter: Some(counter) }
+    }
+
+    /// Runs a SELECT statement.
+    pub async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
+        if let Some(counter) = &self.counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        match &*self.reads {
+            Reads::Sqlite { readers, .. } => readers.query(sql).await,
+            Reads::Postgres { pool, .. } => query_postgres(pool, sql).await,
+        }
+    }
+
+    /// Where the writer connects to.
+    pub(super) fn target(&self) -> Target<'_> {
+        match &*self.reads {
+            Reads::Sqlite { path, .. } => Target::Sqlite(path),
+            Reads::Postgres { url, .. } => Target::Postgres(url),
+        }
+    }
+
+    /// The pool, where the database is PostgreSQL: for its LISTEN connection.
+    pub fn postgres_pool(&self) -> Option<&sqlx::PgPool> {
+        match &*self.reads {
+            Reads::Sqlite { .. } => None,
+            Reads::Postgres { pool, .. } => Some(pool.get_postgres_connection_pool()),
+        }
+    }
+}
+
+/// Where a connection goes.
+pub(super) enum Target<'a> {
+    Sqlite(&'a str),
+    Postgres(&'a str),
+}
+
+/// A PostgreSQL pool with Tandem's options.
+pub(super) async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(max_connections)
+        .min_connections(1)
+        .sqlx_logging(false)
+        .test_before_acquire(false)
+        .set_application_name("tandem")
+        .acquire_timeout(std::time::Duration::from_secs(10));
+    Ok(sea_orm::Database::connect(options).await?)
+}
+
+pub(super) fn postgres_statement(sql: Sql) -> Statement {
+    let (text, values) = sql.into_parts();
+    Statement::from_sql_and_values(DbBackend::Postgres, text, values)
+}
+
+pub(super) async fn query_postgres(conn: &impl ConnectionTrait, sql: Sql) -> Result<Vec<Record>, Error> {
+    let rows = conn.query_all_raw(postgres_statement(sql)).await?;
+    Ok(rows.into_iter().map(Record::Postgres).collect())
+}
+
+/// One row of a result. Columns are read by index, as the type that the statement gives them.
+pub enum Record {
+    /// From rusqlite.
+    Sqlite(sea_orm_blocking::QueryResult),
+    /// From sqlx.
+    Postgres(sea_orm::QueryResult),
+}
+
+impl Record {
+    /// A whole number, or null. PostgreSQL: of type bigint.
+    pub fn int(&self, index: usize) -> Result<Option<i64>, Error> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+        }
+    }
+
+    /// A text, or null.
+    pub fn text(&self, index: usize) -> Result<Option<String>, Error> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+        }
+    }
+
+    /// A UUID, or null.
+    pub fn uuid(&self, index: usize) -> Result<Option<Uuid>, Error> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+        }
+    }
+
+    /// A whole number that is never null.
+    pub fn need_int(&self, index: usize) -> Result<i64, Error> {
+        self.int(index)?.ok_or_else(|| missing(index))
+    }
+
+    /// A text that is never null.
+    pub fn need_text(&self, index: usize) -> Result<String, Error> {
+        self.text(index)?.ok_or_else(|| missing(index))
+    }
+
+    /// A UUID that is never null.
+    pub fn need_uuid(&self, index: usize) -> Result<Uuid, Error> {
+        self.uuid(index)?.ok_or_else(|| missing(index))
+    }
+}
+
+fn missing(index: usize) -> Error {
+    Error::Corrupt(format!("column {index} is null"))
+}

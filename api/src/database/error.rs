@@ -1,0 +1,69 @@
+//! What can go wrong in the database.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
+
+/// A failed statement. The cause goes to the log, never to a client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A unique key already has this value.
+    #[error("a unique key is violated: {0}")]
+    Unique(String),
+    /// A foreign key points nowhere, or would after a delete.
+    #[error("a foreign key is violated: {0}")]
+    ForeignKey(String),
+    /// Another transaction was in the way (deadlock, serialisation): the same work may succeed when it is tried again.
+    #[error("in conflict with another transaction: {0}")]
+    Conflict(String),
+    /// The database could not be reached.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// What the database holds is not what Tandem wrote.
+    #[error("unexpected data in the database: {0}")]
+    Corrupt(String),
+    /// Anything else.
+    #[error("database error: {0}")]
+    Other(String),
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        let text = error.to_string();
+        match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => return Self::Unique(text),
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => return Self::ForeignKey(text),
+            _ => {}
+        }
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(text),
+            DbErr::Query(RuntimeErr::SqlxError(e)) | DbErr::Exec(RuntimeErr::SqlxError(e)) => match &*e {
+                sqlx::Error::Database(e) => match e.code().as_deref() {
+                    // deadlock_detected, serialization_failure
+                    Some("40P01" | "40001") => Self::Conflict(text),
+                    // admin_shutdown, crash_shutdown, cannot_connect_now
+                    Some("57P01" | "57P02" | "57P03") => Self::Unavailable(text),
+                    _ => Self::Other(text),
+                },
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(text),
+                _ => Self::Other(text),
+            },
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<sea_orm_blocking::DbErr> for Error {
+    fn from(error: sea_orm_blocking::DbErr) -> Self {
+        let text = error.to_string();
+        match error.sql_err() {
+            Some(sea_orm_blocking::SqlErr::UniqueConstraintViolation(_)) => Self::Unique(text),
+            Some(sea_orm_blocking::SqlErr::ForeignKeyConstraintViolation(_)) => Self::ForeignKey(text),
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<entity::ids::NegativePosition> for Error {
+    fn from(error: entity::ids::NegativePosition) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}

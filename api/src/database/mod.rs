@@ -1,0 +1,14 @@
+//! Connections and statements: the one place that knows how each database is driven.
+//!
+//! Nothing here knows resources or the log; `log` and `store` build their statements with [`Sql`] and run them here.
+
+mod connection;
+mod error;
+mod sql;
+mod sqlite;
+mod writer_connection;
+
+pub use connection::{Database, Record};
+pub use error::Error;
+pub use sql::{Dialect, Sql};
+pub use writer_connection::{Transaction, WriterConnection};

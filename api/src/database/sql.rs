@@ -1,0 +1,136 @@
+//! A statement under construction: text whose values are bound, never formatted in.
+//!
+//! Identifiers come from the catalog, never from a request.
+
+use sea_orm::Value;
+
+use crate::catalog::{Datum, FieldType, Scalar};
+
+/// Which database the statement is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite 3.45 or newer.
+    Sqlite,
+    /// PostgreSQL 15 or newer.
+    Postgres,
+}
+
+/// The text of a statement and its bound values.
+#[derive(Debug, Clone)]
+pub struct Sql {
+    dialect: Dialect,
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    /// An empty statement.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, text: String::with_capacity(256), values: Vec::new() }
+    }
+
+    /// A statement without values.
+    pub fn text(dialect: Dialect, text: &str) -> Self {
+        let mut sql = Self::new(dialect);
+        sql.push(text);
+        sql
+    }
+
+    /// Which database it is for.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The text so far.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Text and values, for execution.
+    pub fn into_parts(self) -> (String, Vec<Value>) {
+        (self.text, self.values)
+    }
+
+    /// Adds text.
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Adds a quoted identifier.
+    pub fn ident(&mut self, name: &str) -> &mut Self {
+        debug_assert!(!name.contains('"'), "identifiers come from the catalog");
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push('"');
+        self
+    }
+
+    /// Adds `alias."column"`.
+    pub fn column(&mut self, alias: &str, name: &str) -> &mut Self {
+        self.push(alias).push(".").ident(name)
+    }
+
+    /// Adds a placeholder and binds its value.
+    pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        use std::fmt::Write;
+        self.values.push(value.into());
+        match self.dialect {
+            Dialect::Sqlite => self.text.push('?'),
+            Dialect::Postgres => {
+                write!(self.text, "${}", self.values.len()).expect("writing to a string does not fail")
+            }
+        }
+        self
+    }
+
+    /// Adds what `item` adds for each item, with `separator` between.
+    pub fn list<T>(&mut self, separator: &str, items: impl IntoIterator<Item = T>, mut item: impl FnMut(&mut Self, T)) {
+        for (i, it) in items.into_iter().enumerate() {
+            if i > 0 {
+                self.push(separator);
+            }
+            item(self, it);
+        }
+    }
+
+    /// Binds a value of a field, as an expression of the column's type.
+    pub fn bind_datum(&mut self, ty: &FieldType, datum: &Datum) -> &mut Self {
+        if matches!(ty, FieldType::ScalarList(_) | FieldType::EnumList(_)) {
+            let text = (!datum.is_null()).then(|| datum.to_image(ty).to_string());
+            return self.bind_cast(text, "jsonb");
+        }
+        match datum {
+            Datum::Null => self.push("NULL"),
+            Datum::Bool(value) => self.bind(*value),
+            Datum::Int(value) => self.bind(*value),
+            Datum::Float(value) => self.bind(*value),
+            Datum::Text(text) if *ty == FieldType::Scalar(Scalar::Date) => self.bind_cast(Some(text.clone()), "date"),
+            Datum::Text(text) => self.bind(text.clone()),
+            Datum::Decimal(units) => match self.dialect {
+                Dialect::Sqlite => self.bind(*units),
+                Dialect::Postgres => {
+                    let text = datum.to_image(ty).as_str().map(str::to_owned);
+                    self.bind_cast(text, "numeric")
+                }
+            },
+            Datum::Instant(micros) => match self.dialect {
+                Dialect::Sqlite => self.bind(*micros),
+                Dialect::Postgres => {
+                    self.bind_cast(Some(crate::catalog::datum::format_instant(*micros)), "timestamptz")
+                }
+            },
+            Datum::Uuid(id) => self.bind(*id),
+            Datum::Json(value) => self.bind_cast(Some(value.to_string()), "json"),
+            Datum::List(_) => self.bind_cast(Some(datum.to_image(ty).to_string()), "jsonb"),
+        }
+    }
+
+    /// Binds a text that PostgreSQL must cast to a type that has no text literal; SQLite keeps such types as text.
+    fn bind_cast(&mut self, text: Option<String>, ty: &str) -> &mut Self {
+        match self.dialect {
+            Dialect::Sqlite => self.bind(text),
+            Dialect::Postgres => self.push("CAST(").bind(text).push(" AS ").push(ty).push(")"),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! SQLite at run time: connections over rusqlite, each of them private to one thread.
+//!
+//! Reads run on a few reader threads that share one bounded queue; when it is full, callers wait. Writes run on the
+//! writer's thread. WAL lets them go on side by side.
+
+use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tokio::sync::oneshot;
+
+use super::Error;
+use super::connection::Record;
+use super::sql::Sql;
+
+/// Reader threads. Reads are short and bound by the processor, so a few are enough.
+pub(super) const READERS: usize = 4;
+
+/// Reads that may wait for a reader thread.
+const QUEUE_LENGTH: usize = 1024;
+
+/// Opens a connection with Tandem's settings: WAL, and a commit is on the disk when it returns.
+pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
+    let conn = sea_orm_blocking::Database::connect(format!("sqlite://{path}"))?;
+    for pragma in [
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA busy_timeout = 5000",
+        "PRAGMA cache_size = -32000",
+        "PRAGMA temp_store = MEMORY",
+        "PRAGMA wal_autocheckpoint = 4000",
+    ] {
+        conn.execute_unprepared(pragma)?;
+    }
+    Ok(conn)
+}
+
+fn statement(sql: Sql) -> Statement {
+    let (text, values) = sql.into_parts();
+    Statement::from_sql_and_values(DbBackend::Sqlite, text, values)
+}
+
+/// Runs a statement and gives its rows. The statement stays prepared.
+pub(super) fn query(conn: &DatabaseConnection, sql: Sql) -> Result<Vec<Record>, Error> {
+    Ok(conn.query_all_raw(statement(sql))?.into_iter().map(Record::Sqlite).collect())
+}
+
+/// Runs a statement and gives the number of rows that it changed.
+pub(super) fn run(conn: &DatabaseConnection, sql: Sql) -> Result<u64, Error> {
+    // `execute` prepares anew each time; `query` keeps the statement prepared and runs it just the same.
+    conn.query_all_raw(statement(sql))?;
+    let changes = conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT changes()"))?;
+    let changes: i64 =
+        changes.ok_or_else(|| Error::Corrupt("changes() gave no row".to_owned()))?.try_get_by_index(0)?;
+    Ok(changes.unsigned_abs())
+}
+
+/// Runs a statement without values.
+pub(super) fn control(conn: &DatabaseConnection, text: &str) -> Result<(), Error> {
+    conn.query_all_raw(Statement::from_string(DbBackend::Sqlite, text))?;
+    Ok(())
+}
+
+struct Read {
+    sql: Sql,
+    reply: oneshot::Sender<Result<Vec<Record>, Error>>,
+}
+
+/// The reader threads. They end when the last clone of this is dropped.
+#[derive(Clone)]
+pub(super) struct Readers {
+    queue: async_channel::Sender<Read>,
+}
+
+impl Readers {
+    pub(super) fn start(path: &str, count: usize) -> Result<Self, Error> {
+        let (queue, reads) = async_channel::bounded::<Read>(QUEUE_LENGTH);
+        let (opened, openings) = std::sync::mpsc::channel();
+        for i in 0..count {
+            let (path, reads, opened) = (path.to_owned(), reads.clone(), opened.clone());
+            // A connection cannot leave the thread that opened it.
+            let serve = move || {
+                let conn = match open(&path) {
+                    Ok(conn) => conn,
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                        return;
+                    }
+                };
+                let _ = opened.send(Ok(()));
+                while let Ok(read) = reads.recv_blocking() {
+                    // Whoever asked may have gone away; that is not this thread's business.
+                    let _ = read.reply.send(query(&conn, read.sql));
+                }
+            };
+            std::thread::Builder::new()
+                .name(format!("sqlite-reader-{i}"))
+                .spawn(serve)
+                .map_err(|e| Error::Other(format!("a reader thread cannot be started: {e}")))?;
+        }
+        for _ in 0..count {
+            openings.recv().map_err(|_| Error::Other("a reader thread has ended".to_owned()))??;
+        }
+        Ok(Self { queue })
+    }
+
+    pub(super) async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Error::Unavailable("the reader threads have ended".to_owned());
+        self.queue.send(Read { sql, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}

@@ -1,0 +1,217 @@
+//! The one reader of the log in a process, which feeds subscriptions and webhooks.
+//!
+//! It keeps the newest events in a bounded ring. A follower holds a position, not a queue: it takes what is after its
+//! position, from the ring or, if it has fallen off the ring, from the database. So a slow follower costs nobody else
+//! anything. A wake-up carries no data; losing one costs latency only, because the hub also looks on a timer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use entity::{Epoch, Position};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{CHANNEL, Cursor, CursorError, Error, Event, read};
+use crate::catalog::Catalog;
+use crate::database::{self, Database};
+
+/// Events that the ring holds; older ones are read from the database.
+const RING_CAPACITY: usize = 16 * 1024;
+
+/// Events read from the database in one statement.
+const READ_LIMIT: u64 = 1000;
+
+/// How long the hub waits at most before it looks for new events by itself.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The hub. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    catalog: Arc<Catalog>,
+    epoch: Epoch,
+    ring: RwLock<VecDeque<Arc<Event>>>,
+    /// The last position that the ring has taken.
+    tail: watch::Sender<Position>,
+    wake: Notify,
+    announce: Notify,
+}
+
+impl Hub {
+    /// A hub that starts at the end of the log.
+    pub async fn open(database: Database, catalog: Arc<Catalog>) -> Result<Self, database::Error> {
+        let head = read::head(&database).await?;
+        let inner = Inner {
+            database,
+            catalog,
+            epoch: head.epoch,
+            ring: RwLock::default(),
+            tail: watch::Sender::new(head.position),
+            wake: Notify::new(),
+            announce: Notify::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Reads the log until it is told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.read_new().await {
+                tracing::warn!(%error, "the log cannot be read; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.inner.wake.notified() => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// On PostgreSQL, wakes the hub when another node says that it has written.
+    pub async fn listen(&self, stop: CancellationToken) {
+        let Some(pool) = self.inner.database.postgres_pool() else { return };
+        while !stop.is_cancelled() {
+            let heard = tokio::select! {
+                () = stop.cancelled() => return,
+                heard = self.listen_once(pool) => heard,
+            };
+            if let Err(error) = heard {
+                tracing::warn!(%error, "LISTEN failed; until it works again, news from other nodes come by polling");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    }
+
+    async fn listen_once(&self, pool: &sqlx::PgPool) -> Result<(), sqlx::Error> {
+        let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
+        listener.listen(CHANNEL).await?;
+        loop {
+            listener.recv().await?;
+            self.wake();
+        }
+    }
+
+    /// On PostgreSQL, tells the other nodes what [`Hub::written`] says: one NOTIFY without payload for all that has
+    /// been written since the one before. It is sent outside the write transaction: inside, it would serialise the
+    /// commits of all nodes.
+    pub async fn announce(&self, stop: CancellationToken) {
+        let Some(pool) = self.inner.database.postgres_pool() else { return };
+        let statement = format!("NOTIFY {CHANNEL}");
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.inner.announce.notified() => {}
+            }
+            if let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.clone())).execute(pool).await {
+                tracing::warn!(%error, "NOTIFY failed; other nodes find the news by polling");
+            }
+        }
+    }
+
+    /// Says that this process has appended to the log.
+    pub fn written(&self) {
+        self.wake();
+        self.inner.announce.notify_one();
+    }
+
+    /// Says that the log may have grown.
+    fn wake(&self) {
+        self.inner.wake.notify_one();
+    }
+
+    async fn read_new(&self) -> Result<(), Error> {
+        loop {
+            let tail = self.tail();
+            let events = read::after(&self.inner.database, &self.inner.catalog, tail, READ_LIMIT).await?;
+            let Some(last) = events.last() else { return Ok(()) };
+            let (last, is_all) = (last.position, (events.len() as u64) < READ_LIMIT);
+            {
+                let mut ring = self.inner.ring.write().expect("nobody panics while holding the ring");
+                ring.extend(events);
+                let excess = ring.len().saturating_sub(RING_CAPACITY);
+                ring.drain(..excess);
+            }
+            self.inner.tail.send_replace(last);
+            if is_all {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The last position that the hub has read.
+    pub fn tail(&self) -> Position {
+        *self.inner.tail.borrow()
+    }
+
+    /// Which history of the log this is.
+    pub fn epoch(&self) -> Epoch {
+        self.inner.epoch
+    }
+
+    /// The opaque form of a position.
+    pub fn cursor(&self, position: Position) -> String {
+        Cursor { epoch: self.inner.epoch, position }.encode()
+    }
+
+    /// The position of a cursor that a client gave.
+    ///
+    /// # Errors
+    /// [`CursorError::Expired`] for a cursor of another history, [`CursorError::Invalid`] for what is no cursor or is
+    /// ahead of the log.
+    pub async fn position(&self, cursor: &str) -> Result<Position, PositionError> {
+        let cursor = Cursor::decode(cursor)?;
+        if cursor.epoch != self.inner.epoch {
+            return Err(CursorError::Expired.into());
+        }
+        // A cursor may come from a statement that saw more than the hub has read so far.
+        if cursor.position > self.tail() && cursor.position > read::head(&self.inner.database).await?.position {
+            return Err(CursorError::Invalid.into());
+        }
+        Ok(cursor.position)
+    }
+
+    /// The events after a position, in order, at most `limit`; none if there are none yet.
+    pub async fn after(&self, position: Position, limit: usize) -> Result<Vec<Arc<Event>>, Error> {
+        if position >= self.tail() {
+            return Ok(Vec::new());
+        }
+        if let Some(events) = self.from_ring(position, limit) {
+            return Ok(events);
+        }
+        read::after(&self.inner.database, &self.inner.catalog, position, (limit as u64).min(READ_LIMIT)).await
+    }
+
+    fn from_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
+        let ring = self.inner.ring.read().expect("nobody panics while holding the ring");
+        let first = ring.front()?.position;
+        // Positions are gapless, so an event's place in the ring follows from its position.
+        let skip = usize::try_from(position.next().get() - first.get()).ok()?;
+        Some(ring.iter().skip(skip).take(limit).cloned().collect())
+    }
+
+    /// Returns once the hub has read beyond this position.
+    pub async fn changed(&self, position: Position) {
+        let mut tail = self.inner.tail.subscribe();
+        // The sender lives as long as the hub, which is borrowed here.
+        let _ = tail.wait_for(|tail| *tail > position).await;
+    }
+}
+
+/// Why a cursor has no position here.
+#[derive(Debug, thiserror::Error)]
+pub enum PositionError {
+    /// The cursor is refused.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] database::Error),
+}

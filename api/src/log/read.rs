@@ -1,0 +1,87 @@
+//! Reading the log from a position onwards.
+
+use std::sync::Arc;
+
+use entity::{Epoch, EventId, Position, TransactionId};
+use serde_json::Value;
+
+use super::{ChangeKind, Error, Event};
+use crate::catalog::{Catalog, ResourceId, Row};
+use crate::database::{self, Database, Record, Sql};
+
+/// Where the log ends, and which history it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// Which history.
+    pub epoch: Epoch,
+    /// The last position.
+    pub position: Position,
+}
+
+/// Reads the head row.
+pub async fn head(database: &Database) -> Result<Head, database::Error> {
+    let records = database.query(Sql::text(database.dialect(), "SELECT epoch, position FROM tandem_head")).await?;
+    let record = records.first().ok_or_else(|| database::Error::Corrupt("tandem_head has no row".to_owned()))?;
+    Ok(Head { epoch: Epoch(record.need_uuid(0)?), position: Position::new(record.need_int(1)?)? })
+}
+
+/// The events after a position, oldest first, at most `limit` of them.
+///
+/// # Errors
+/// [`Error::Expired`] if the first of them is no longer in the log.
+pub async fn after(
+    database: &Database,
+    catalog: &Catalog,
+    position: Position,
+    limit: u64,
+) -> Result<Vec<Arc<Event>>, Error> {
+    let mut sql = Sql::text(
+        database.dialect(),
+        "SELECT position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by \
+         FROM tandem_event WHERE position > ",
+    );
+    sql.bind(position.get()).push(" ORDER BY position LIMIT ").bind(limit as i64);
+    let records = database.query(sql).await?;
+    let mut events = Vec::with_capacity(records.len());
+    for record in &records {
+        events.push(Arc::new(decode(catalog, record)?));
+    }
+    match events.first() {
+        Some(event) if event.position != position.next() => Err(Error::Expired),
+        _ => Ok(events),
+    }
+}
+
+fn decode(catalog: &Catalog, record: &Record) -> Result<Event, database::Error> {
+    let corrupt = |what: &str| database::Error::Corrupt(format!("an event has an unknown {what}"));
+    let type_name = record.need_text(3)?;
+    let id = catalog.find(&type_name).ok_or_else(|| corrupt("type"))?;
+    let resource = catalog.resource(id);
+    let names: Vec<String> = serde_json::from_str(&record.need_text(7)?).map_err(|_| corrupt("list of fields"))?;
+    Ok(Event {
+        position: Position::new(record.need_int(0)?)?,
+        id: EventId(record.need_uuid(1)?),
+        transaction_id: TransactionId(record.need_uuid(2)?),
+        resource: id,
+        row_id: record.need_uuid(4)?,
+        version: record.need_int(5)?,
+        kind: ChangeKind::from_name(&record.need_text(6)?).ok_or_else(|| corrupt("kind"))?,
+        // A field that has gone from the resource file since is left out.
+        changed_fields: names.iter().filter_map(|name| resource.find(name)).collect(),
+        before: record.text(8)?.map(|text| decode_image(catalog, id, &text)).transpose()?,
+        after: record.text(9)?.map(|text| decode_image(catalog, id, &text)).transpose()?,
+        at: record.need_int(10)?,
+        by: record.text(11)?,
+    })
+}
+
+/// Reads an image that [`super::append`] wrote.
+pub fn decode_image(catalog: &Catalog, resource: ResourceId, text: &str) -> Result<Arc<Row>, database::Error> {
+    let corrupt = || database::Error::Corrupt("an image of the log cannot be read".to_owned());
+    match serde_json::from_str(text) {
+        Ok(Value::Object(image)) => {
+            Ok(Arc::new(Row::from_image(catalog.resource(resource), &image).ok_or_else(corrupt)?))
+        }
+        _ => Err(corrupt()),
+    }
+}

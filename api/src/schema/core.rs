@@ -1,0 +1,58 @@
+//! What every request works with.
+
+use std::sync::Arc;
+
+use super::document::{Documents, ErrorCode, GraphqlError};
+use crate::catalog::Catalog;
+use crate::database::Database;
+use crate::log::hub::PositionError;
+use crate::log::{CursorError, Hub};
+use crate::store::{AsOf, Writer, writer};
+
+/// The parts of the engine. They live as long as the server.
+pub(crate) struct Core {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) documents: Documents,
+    pub(crate) database: Database,
+    pub(crate) writer: Writer,
+    pub(crate) hub: Hub,
+    pub(crate) as_of: AsOf,
+}
+
+/// A failed read. The cause goes to the log, not to the client.
+pub(crate) fn database_error(error: &dyn std::error::Error) -> GraphqlError {
+    tracing::error!(%error, "a request failed in the database");
+    GraphqlError::new(ErrorCode::Internal, "The server could not read its database. Try again.")
+}
+
+/// A cursor that is refused.
+pub(crate) fn position_error(error: &PositionError) -> GraphqlError {
+    match error {
+        PositionError::Cursor(error) => {
+            let code = match error {
+                CursorError::Invalid => ErrorCode::CursorInvalid,
+                CursorError::Expired => ErrorCode::CursorExpired,
+            };
+            GraphqlError::new(code, error.to_string())
+        }
+        PositionError::Database(error) => database_error(error),
+    }
+}
+
+/// A write without an outcome.
+pub(crate) fn writer_error(error: &writer::Error) -> GraphqlError {
+    match error {
+        writer::Error::Busy => {
+            let message = "Too many writes are waiting. Nothing was written; try again in a moment.";
+            GraphqlError::new(ErrorCode::RateLimited, message)
+        }
+        writer::Error::Closed => {
+            let message = "The server is shutting down. Nothing was written; try again in a moment.";
+            GraphqlError::new(ErrorCode::Internal, message)
+        }
+        writer::Error::Database(error) => {
+            tracing::error!(%error, "a mutation failed in the database");
+            GraphqlError::new(ErrorCode::Internal, "The server could not write to its database. Try again.")
+        }
+    }
+}

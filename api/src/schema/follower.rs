@@ -1,0 +1,202 @@
+//! A subscription document with the rights of a principal: what becomes of each event of the log.
+//!
+//! Live clients and webhooks follow the log through the same [`Follower`], so both get the same bytes.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::document::{ErrorCode, GraphqlError, Operation, Selected, write_errors};
+use super::plan::context::{Arguments, bad_input};
+use super::plan::{ChangePlan, Context, Key, Output, filter};
+use crate::auth::Principal;
+use crate::catalog::{Catalog, Filter, Needs, ResourceId};
+use crate::database::Error;
+use crate::log::{ChangeKind, Event};
+use crate::schema::types::names::Names;
+
+/// What a follower makes of events. Immutable; may serve many subscribers.
+pub(crate) struct Follower {
+    key: Key,
+    plans: HashMap<ResourceId, (ChangePlan, Needs)>,
+    wanted: Wanted,
+}
+
+/// Which kinds of events are wanted, of which resources.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted(Vec<(ResourceId, ChangeKind)>);
+
+/// What an event is for a follower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The JSON of `data`.
+    pub data: Bytes,
+    /// The JSON of `errors`, if there are any.
+    pub errors: Option<Bytes>,
+}
+
+impl Wanted {
+    /// Whether this event is wanted.
+    pub(crate) fn takes(&self, event: &Event) -> bool {
+        self.0.contains(&(event.resource, event.kind))
+    }
+
+    /// The resources of which events are wanted.
+    pub(crate) fn resources(&self) -> Vec<ResourceId> {
+        let mut resources: Vec<_> = self.0.iter().map(|(resource, _)| *resource).collect();
+        resources.dedup();
+        resources
+    }
+
+    /// Reads `types` and `kinds`, or `events`.
+    pub(crate) fn parse(catalog: &Catalog, arguments: &Arguments) -> Result<Self, GraphqlError> {
+        let events = arguments.texts("events");
+        let (types, kinds) = (arguments.texts("types"), arguments.texts("kinds"));
+        if events.is_some() && (types.is_some() || kinds.is_some()) {
+            return Err(bad_input("Give events, or types and kinds, not both."));
+        }
+        if let Some(events) = events {
+            return Self::of_names(catalog, &events).map_err(bad_input);
+        }
+        let resources = match types {
+            None => catalog.resources().map(|(id, _)| id).collect(),
+            Some(names) => {
+                let find = |name: &str| {
+                    let known: Vec<_> = catalog.resources().map(|(_, r)| r.name.as_str()).collect();
+                    let message =
+                        || bad_input(format!("{name} is no type of the log. There are: {}.", known.join(", ")));
+                    catalog.find(name).ok_or_else(message)
+                };
+                names.into_iter().map(find).collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        Ok(Self::of_kinds(&resources, kinds.as_deref()))
+    }
+
+    /// Events of these resources, of all kinds or of some.
+    pub(crate) fn of_kinds(resources: &[ResourceId], kinds: Option<&[&str]>) -> Self {
+        let is_wanted = |kind: &ChangeKind| kinds.is_none_or(|kinds| kinds.contains(&kind.name()));
+        let kinds = || ChangeKind::ALL.into_iter().filter(is_wanted);
+        Self(resources.iter().flat_map(|resource| kinds().map(|kind| (*resource, kind))).collect())
+    }
+
+    /// Events with these names: `product.created`, `order_line.*`, `*`.
+    pub(crate) fn of_names(catalog: &Catalog, names: &[&str]) -> Result<Self, String> {
+        let mut wanted = Vec::new();
+        for (id, resource) in catalog.resources() {
+            for kind in ChangeKind::ALL {
+                let matches = |name: &&str| match name.split_once('.') {
+                    None => *name == "*",
+                    Some((prefix, verb)) => prefix == resource.prefix && (verb == "*" || verb == kind.verb()),
+                };
+                if names.iter().any(matches) {
+                    wanted.push((id, kind));
+                }
+            }
+        }
+        for name in names {
+            let is_known = *name == "*"
+                || name.split_once('.').is_some_and(|(prefix, verb)| {
+                    catalog.find_prefix(prefix).is_some()
+                        && (verb == "*" || ChangeKind::ALL.iter().any(|kind| kind.verb() == verb))
+                });
+            if !is_known {
+                let prefixes: Vec<_> = catalog.resources().map(|(_, r)| r.prefix.as_str()).collect();
+                return Err(format!(
+                    "{name} is no name of an event. Use *, or one of {} followed by .created, .updated, .deleted or .*.",
+                    prefixes.join(", ")
+                ));
+            }
+        }
+        Ok(Self(wanted))
+    }
+}
+
+impl Follower {
+    /// Plans the root field of a subscription. Gives its `after` argument too.
+    pub(crate) fn new(
+        catalog: &Catalog,
+        operation: &Operation<'_>,
+        principal: &Principal,
+    ) -> Result<(Self, Option<String>), GraphqlError> {
+        let context = Context::new(catalog, operation, principal);
+        let roots = operation.root_fields();
+        let Some(field) = roots.first() else {
+            return Err(bad_input("The subscription selects nothing."));
+        };
+        let arguments = context.arguments(field)?;
+        let after = arguments.text("after").map(str::to_owned);
+        let (wanted, plans) = match field.name {
+            "changes" => {
+                let wanted = Wanted::parse(catalog, &arguments)?;
+                let plans = change_plans(&context, field, &wanted)?;
+                (wanted, plans)
+            }
+            name => {
+                let resource = catalog.resources().find(|(_, r)| Names::of(r).changed_field == name);
+                let (id, _) = resource.ok_or_else(|| bad_input(format!("{name} cannot be followed.")))?;
+                let filter = filter::parse(&context, id, arguments.get("filter"))?;
+                let plan = ChangePlan::new(&context, field, id, filter)?;
+                let needs = plan.needs();
+                (Wanted::of_kinds(&[id], arguments.texts("kinds").as_deref()), HashMap::from([(id, (plan, needs))]))
+            }
+        };
+        Ok((Self { key: Key::new(field.key), plans, wanted }, after))
+    }
+
+    /// What the event is for this follower: a function of document, rights and event. `None` if it is not for it.
+    pub(crate) async fn render(&self, core: &Core, event: &Event) -> Result<Option<Rendered>, Error> {
+        if !self.wanted.takes(event) {
+            return Ok(None);
+        }
+        let Some((plan, needs)) = self.plans.get(&event.resource) else { return Ok(None) };
+        let images = core.as_of.images(event, needs).await?;
+        let Some(rendering) = plan.render(&core.database, &core.catalog, event, &images).await? else {
+            return Ok(None);
+        };
+        let mut out = Output::new(&core.catalog, &core.hub);
+        out.object(std::slice::from_ref(&(self.key.clone(), ())), |out, ()| plan.write(&rendering, out));
+        let errors = (!out.errors.is_empty()).then(|| {
+            let mut bytes = Vec::new();
+            write_errors(&out.errors, &mut bytes);
+            Bytes::from(bytes)
+        });
+        Ok(Some(Rendered { data: out.bytes.into(), errors }))
+    }
+}
+
+/// One plan for each resource of the interface `Change`.
+pub(crate) fn change_plans(
+    context: &Context<'_>,
+    selected: &Selected<'_>,
+    wanted: &Wanted,
+) -> Result<HashMap<ResourceId, (ChangePlan, Needs)>, GraphqlError> {
+    let mut plans = HashMap::new();
+    for resource in wanted.resources() {
+        let plan = ChangePlan::new(context, selected, resource, Filter::Const(true))?;
+        let needs = plan.needs();
+        plans.insert(resource, (plan, needs));
+    }
+    Ok(plans)
+}
+
+/// An error that ends a subscription.
+pub(crate) fn expired() -> GraphqlError {
+    GraphqlError::new(ErrorCode::CursorExpired, crate::log::CursorError::Expired.to_string())
+}
+
+/// A response of a subscription: what was rendered, and where to continue after it.
+pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Bytes {
+    let mut body = Vec::with_capacity(rendered.data.len() + cursor.len() + 48);
+    body.extend_from_slice(b"{\"data\":");
+    body.extend_from_slice(&rendered.data);
+    if let Some(errors) = &rendered.errors {
+        body.extend_from_slice(b",\"errors\":");
+        body.extend_from_slice(errors);
+    }
+    body.extend_from_slice(b",\"extensions\":{\"cursor\":");
+    crate::catalog::datum::write_text(&mut body, cursor);
+    body.extend_from_slice(b"}}");
+    body.into()
+}

@@ -1,0 +1,247 @@
+//! A page of rows, as a Relay connection.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::Value as Json;
+
+use super::context::{Arguments, Context, bad_input};
+use super::object::ObjectPlan;
+use super::output::{Key, Output};
+use super::{filter, order};
+use crate::catalog::{Catalog, Datum, FieldId, ResourceId};
+use crate::schema::document::{ErrorCode, GraphqlError, Selected};
+use crate::schema::types::names::Names;
+use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, order_type};
+
+/// Rows of a page if the client does not say.
+const DEFAULT_PAGE_SIZE: u32 = 50;
+
+/// Most rows of a page.
+const MAX_PAGE_SIZE: u32 = 1000;
+
+/// How to write down a page.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionPlan {
+    type_name: String,
+    edge_type_name: String,
+    fields: Vec<(Key, Field)>,
+    resource: ResourceId,
+    order: Vec<OrderTerm>,
+    is_backward: bool,
+    has_after: bool,
+    has_before: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Field {
+    TypeName,
+    Edges(Vec<(Key, EdgeField)>),
+    Nodes(ObjectPlan),
+    PageInfo(Vec<(Key, PageInfoField)>),
+    TotalCount,
+    AsOf,
+}
+
+#[derive(Debug, Clone)]
+enum EdgeField {
+    TypeName,
+    Cursor,
+    Node(ObjectPlan),
+}
+
+/// A field of `PageInfo`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PageInfoField {
+    TypeName,
+    HasNextPage,
+    HasPreviousPage,
+    StartCursor,
+    EndCursor,
+}
+
+/// What `PageInfo` says.
+pub(crate) struct PageInfo {
+    pub(crate) has_next: bool,
+    pub(crate) has_previous: bool,
+    pub(crate) start_cursor: Option<String>,
+    pub(crate) end_cursor: Option<String>,
+}
+
+impl ConnectionPlan {
+    /// Plans a connection of a resource's rows: all of them, or those whose field `via` points at the row around.
+    pub(crate) fn new(
+        context: &Context<'_>,
+        selected: &Selected<'_>,
+        resource_id: ResourceId,
+        via: Option<FieldId>,
+    ) -> Result<(Self, List), GraphqlError> {
+        let arguments = context.arguments(selected)?;
+        let names = Names::of(context.resource(resource_id));
+        let order = order::parse(context, resource_id, arguments.get("orderBy"))?;
+        let paging = paging(context.catalog, resource_id, &order, &arguments)?;
+        let client_filter = filter::parse(context, resource_id, arguments.get("filter"))?;
+        let mut shape = Shape::new(resource_id);
+        let mut wants_rows = false;
+        let mut wants_total = false;
+        let fields = context.within(paging.limit, || {
+            let mut fields = Vec::new();
+            for field in context.operation.sub_fields(selected, &names.connection) {
+                let planned = match field.name {
+                    "edges" => Field::Edges(edges(context, &field, &names, &mut shape)?),
+                    "nodes" => Field::Nodes(ObjectPlan::new(context, &field, &mut shape)?),
+                    "pageInfo" => Field::PageInfo(page_info(context, &field)),
+                    "totalCount" => {
+                        wants_total = true;
+                        Field::TotalCount
+                    }
+                    "asOf" => Field::AsOf,
+                    _ => Field::TypeName,
+                };
+                wants_rows |= matches!(planned, Field::Edges(_) | Field::Nodes(_) | Field::PageInfo(_));
+                fields.push((Key::new(field.key), planned));
+            }
+            Ok(fields)
+        })?;
+        let plan = Self {
+            type_name: names.connection,
+            edge_type_name: names.edge,
+            fields,
+            resource: resource_id,
+            order: order.clone(),
+            is_backward: paging.is_backward,
+            has_after: paging.after.is_some(),
+            has_before: paging.before.is_some(),
+        };
+        let filter = context.visible(resource_id).and(client_filter);
+        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total }))
+    }
+
+    /// Writes a page.
+    pub(crate) fn write(&self, page: &Page, out: &mut Output<'_>) {
+        let around = out.position;
+        out.position = page.position.unwrap_or(around);
+        out.object(&self.fields, |out, field| match field {
+            Field::TypeName => out.text(&self.type_name),
+            Field::Edges(fields) => out.array(&page.rows, |out, row| self.write_edge(fields, row, out)),
+            Field::Nodes(plan) => out.array(&page.rows, |out, (nodes, _)| plan.write(nodes, out)),
+            Field::PageInfo(fields) => write_page_info(fields, &self.page_info(page, out.catalog), out),
+            Field::TotalCount => out.number(page.total.unwrap_or_default()),
+            Field::AsOf => out.log_cursor(out.position),
+        });
+        out.position = around;
+    }
+
+    fn write_edge(&self, fields: &[(Key, EdgeField)], row: &(Vec<Node>, Vec<Datum>), out: &mut Output<'_>) {
+        let (nodes, keys) = row;
+        out.object(fields, |out, field| match field {
+            EdgeField::TypeName => out.text(&self.edge_type_name),
+            EdgeField::Cursor => {
+                let cursor = encode_cursor(out.catalog, self.resource, &self.order, keys);
+                out.text(&cursor);
+            }
+            EdgeField::Node(plan) => plan.write(nodes, out),
+        });
+    }
+
+    fn page_info(&self, page: &Page, catalog: &Catalog) -> PageInfo {
+        let cursor = |row: &(Vec<Node>, Vec<Datum>)| encode_cursor(catalog, self.resource, &self.order, &row.1);
+        PageInfo {
+            has_next: if self.is_backward { self.has_before } else { page.has_more },
+            has_previous: if self.is_backward { page.has_more } else { self.has_after },
+            start_cursor: page.rows.first().map(cursor),
+            end_cursor: page.rows.last().map(cursor),
+        }
+    }
+}
+
+fn edges(
+    context: &Context<'_>,
+    selected: &Selected<'_>,
+    names: &Names,
+    shape: &mut Shape,
+) -> Result<Vec<(Key, EdgeField)>, GraphqlError> {
+    let mut fields = Vec::new();
+    for field in context.operation.sub_fields(selected, &names.edge) {
+        let planned = match field.name {
+            "cursor" => EdgeField::Cursor,
+            "node" => EdgeField::Node(ObjectPlan::new(context, &field, shape)?),
+            _ => EdgeField::TypeName,
+        };
+        fields.push((Key::new(field.key), planned));
+    }
+    Ok(fields)
+}
+
+/// Plans `pageInfo`.
+pub(crate) fn page_info(context: &Context<'_>, selected: &Selected<'_>) -> Vec<(Key, PageInfoField)> {
+    let fields = context.operation.sub_fields(selected, "PageInfo");
+    fields
+        .iter()
+        .map(|field| {
+            let planned = match field.name {
+                "hasNextPage" => PageInfoField::HasNextPage,
+                "hasPreviousPage" => PageInfoField::HasPreviousPage,
+                "startCursor" => PageInfoField::StartCursor,
+                "endCursor" => PageInfoField::EndCursor,
+                _ => PageInfoField::TypeName,
+            };
+            (Key::new(field.key), planned)
+        })
+        .collect()
+}
+
+/// Writes `pageInfo`.
+pub(crate) fn write_page_info(fields: &[(Key, PageInfoField)], info: &PageInfo, out: &mut Output<'_>) {
+    out.object(fields, |out, field| match field {
+        PageInfoField::TypeName => out.text("PageInfo"),
+        PageInfoField::HasNextPage => out.boolean(info.has_next),
+        PageInfoField::HasPreviousPage => out.boolean(info.has_previous),
+        PageInfoField::StartCursor => out.optional_text(info.start_cursor.as_deref()),
+        PageInfoField::EndCursor => out.optional_text(info.end_cursor.as_deref()),
+    });
+}
+
+/// The size of a page that `first` or `last` asks for, and whether it is `last`.
+pub(crate) fn page_size(arguments: &Arguments) -> Result<(u32, bool), GraphqlError> {
+    let (name, size, is_backward) = match (arguments.int("first"), arguments.int("last")) {
+        (Some(_), Some(_)) => return Err(bad_input("Give first or last, not both.")),
+        (Some(first), None) => ("first", first, false),
+        (None, Some(last)) => ("last", last, true),
+        (None, None) => return Ok((DEFAULT_PAGE_SIZE, false)),
+    };
+    let size = u32::try_from(size).ok().filter(|size| *size <= MAX_PAGE_SIZE);
+    let size = size.ok_or_else(|| bad_input(format!("{name} must be between 0 and {MAX_PAGE_SIZE}.")))?;
+    Ok((size, is_backward))
+}
+
+fn paging(
+    catalog: &Catalog,
+    resource: ResourceId,
+    order: &[OrderTerm],
+    arguments: &Arguments,
+) -> Result<Paging, GraphqlError> {
+    let (limit, is_backward) = page_size(arguments)?;
+    let cursor = |name: &str| {
+        let Some(text) = arguments.text(name) else { return Ok(None) };
+        let values = decode_cursor(catalog, resource, order, text);
+        let message = format!("{name} is not a cursor of a list in this order. Use one from edges or pageInfo.");
+        values.map(Some).ok_or_else(|| GraphqlError::new(ErrorCode::CursorInvalid, message))
+    };
+    Ok(Paging { limit, is_backward, after: cursor("after")?, before: cursor("before")? })
+}
+
+/// The cursor of a row: the values of the order's terms.
+fn encode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], keys: &[Datum]) -> String {
+    let images = order.iter().zip(keys).map(|(term, key)| key.to_image(order_type(catalog, resource, term)));
+    BASE64_URL_SAFE_NO_PAD.encode(Json::Array(images.collect()).to_string())
+}
+
+fn decode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], text: &str) -> Option<Vec<Datum>> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+    let values: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
+    if values.len() != order.len() {
+        return None;
+    }
+    let data = order.iter().zip(&values);
+    data.map(|(term, value)| Datum::from_image(order_type(catalog, resource, term), value)).collect()
+}

@@ -1,0 +1,26 @@
+//! Selections → plans: what to read (a [`Shape`](crate::store::read::Shape)) and how to write it down.
+//!
+//! A plan is made for one document, one set of variables and one principal, before any SQL runs. Rights are part of it:
+//! which rows are visible and which fields are, so what runs later cannot forget them. The same plan writes a row that a
+//! query has read and a row that an event brings, which is why both look the same to the byte.
+//!
+//! - [`context`]: what planning knows
+//! - [`object`]: one row
+//! - [`connection`]: a page of rows
+//! - [`change`]: an event
+//! - [`filter`], [`order`]: arguments that name fields
+//! - [`output`]: the writing
+
+pub(crate) mod change;
+pub(crate) mod connection;
+pub(crate) mod context;
+pub(crate) mod filter;
+pub(crate) mod object;
+pub(crate) mod order;
+pub(crate) mod output;
+
+pub(crate) use change::{ChangePlan, Rendering};
+pub(crate) use connection::ConnectionPlan;
+pub(crate) use context::Context;
+pub(crate) use object::ObjectPlan;
+pub(crate) use output::{Key, Output};

@@ -1,0 +1,171 @@
+//! One row of a resource.
+
+use super::connection::ConnectionPlan;
+use super::context::Context;
+use super::output::{Key, Output};
+use crate::auth::rules;
+use crate::catalog::datum::Prefixes;
+use crate::catalog::{Datum, FieldId, FieldType, Filter, Operation as RowOperation, ResourceId};
+use crate::schema::document::{GraphqlError, Location, Selected};
+use crate::schema::types::names;
+use crate::store::read::{Node, Shape, Slot};
+
+/// How to write down the slots of a row.
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectPlan {
+    resource: ResourceId,
+    fields: Vec<(Key, Guarded)>,
+}
+
+/// A field, and whether the caller may read it in this row.
+#[derive(Debug, Clone)]
+struct Guarded {
+    guard: Guard,
+    name: String,
+    location: Location,
+    value: Value,
+}
+
+#[derive(Debug, Clone)]
+enum Guard {
+    Open,
+    Closed,
+    /// The slot of a test.
+    Test(usize),
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    TypeName(String),
+    Column { slot: usize, field: FieldId },
+    ToOne { slot: usize, plan: ObjectPlan },
+    Connection { slot: usize, plan: Box<ConnectionPlan> },
+}
+
+impl ObjectPlan {
+    /// Plans an object of a resource's type. What must be read for it is added to `shape`, which other plans for the same
+    /// row may share.
+    pub(crate) fn new(context: &Context<'_>, selected: &Selected<'_>, shape: &mut Shape) -> Result<Self, GraphqlError> {
+        let resource_id = shape.resource;
+        let resource = context.resource(resource_id);
+        let mut fields = Vec::new();
+        for field in context.operation.sub_fields(selected, &resource.name) {
+            let location = field.location();
+            let planned = match resource.find(field.name) {
+                None => Guarded::type_name(&resource.name, location),
+                Some(id) => {
+                    let guard = guard(context, shape, id);
+                    let value = Self::value(context, &field, shape, id)?;
+                    Guarded { guard, name: field.name.to_owned(), location, value }
+                }
+            };
+            fields.push((Key::new(field.key), planned));
+        }
+        context.check_slots(shape.slots.len())?;
+        Ok(Self { resource: resource_id, fields })
+    }
+
+    fn value(
+        context: &Context<'_>,
+        field: &Selected<'_>,
+        shape: &mut Shape,
+        id: FieldId,
+    ) -> Result<Value, GraphqlError> {
+        Ok(match context.resource(shape.resource).field(id).ty {
+            FieldType::ToOne { target, .. } => {
+                let mut other = Shape::new(target);
+                let plan = Self::new(context, field, &mut other)?;
+                let visible = context.visible(target);
+                Value::ToOne { slot: shape.push(Slot::ToOne { field: id, visible, shape: other }), plan }
+            }
+            FieldType::ToMany { target, via } => {
+                let (plan, list) = ConnectionPlan::new(context, field, target, Some(via))?;
+                Value::Connection { slot: shape.push(Slot::List(Box::new(list))), plan: Box::new(plan) }
+            }
+            FieldType::RowId
+            | FieldType::Scalar(_)
+            | FieldType::Enum(_)
+            | FieldType::ScalarList(_)
+            | FieldType::EnumList(_) => Value::Column { slot: shape.column(id), field: id },
+        })
+    }
+
+    /// Plans a snapshot: the row's own columns, under the names that inputs use.
+    pub(crate) fn snapshot(
+        context: &Context<'_>,
+        selected: &Selected<'_>,
+        shape: &mut Shape,
+    ) -> Result<Self, GraphqlError> {
+        let resource_id = shape.resource;
+        let resource = context.resource(resource_id);
+        let type_name = names::Names::of(resource).snapshot;
+        let mut fields = Vec::new();
+        for field in context.operation.sub_fields(selected, &type_name) {
+            let location = field.location();
+            let column = resource.columns().find(|(_, f)| names::column_name(f) == field.name);
+            let planned = match column {
+                None => Guarded::type_name(&type_name, location),
+                Some((id, _)) => {
+                    let guard = guard(context, shape, id);
+                    let value = Value::Column { slot: shape.column(id), field: id };
+                    Guarded { guard, name: field.name.to_owned(), location, value }
+                }
+            };
+            fields.push((Key::new(field.key), planned));
+        }
+        context.check_slots(shape.slots.len())?;
+        Ok(Self { resource: resource_id, fields })
+    }
+
+    /// Writes a row.
+    pub(crate) fn write(&self, nodes: &[Node], out: &mut Output<'_>) {
+        out.object(&self.fields, |out, field| {
+            let is_open = match field.guard {
+                Guard::Open => true,
+                Guard::Closed => false,
+                Guard::Test(slot) => nodes[slot] == Node::Leaf(Datum::Bool(true)),
+            };
+            if is_open {
+                self.write_value(&field.value, nodes, out)
+            } else {
+                out.forbidden(&field.name, field.location)
+            }
+        });
+    }
+
+    fn write_value(&self, value: &Value, nodes: &[Node], out: &mut Output<'_>) {
+        match value {
+            Value::TypeName(name) => out.text(name),
+            Value::Column { slot, field } => {
+                let ty = &out.catalog.resource(self.resource).field(*field).ty;
+                if let Node::Leaf(datum) = &nodes[*slot] {
+                    datum.write_json(ty, &Prefixes::new(out.catalog, self.resource), &mut out.bytes);
+                }
+            }
+            Value::ToOne { slot, plan } => match &nodes[*slot] {
+                Node::Object(Some(nodes)) => plan.write(nodes, out),
+                _ => out.null(),
+            },
+            Value::Connection { slot, plan } => {
+                if let Node::Page(page) = &nodes[*slot] {
+                    plan.write(page, out);
+                }
+            }
+        }
+    }
+}
+
+impl Guarded {
+    fn type_name(name: &str, location: Location) -> Self {
+        let value = Value::TypeName(name.to_owned());
+        Self { guard: Guard::Open, name: "__typename".to_owned(), location, value }
+    }
+}
+
+fn guard(context: &Context<'_>, shape: &mut Shape, field: FieldId) -> Guard {
+    match rules::field_filter(context.catalog, shape.resource, field, RowOperation::Read, context.principal) {
+        Filter::Const(true) => Guard::Open,
+        Filter::Const(false) => Guard::Closed,
+        filter => Guard::Test(shape.push(Slot::Test(filter))),
+    }
+}

@@ -1,0 +1,111 @@
+//! The root fields: what can be asked, done and followed.
+
+use crate::catalog::{Catalog, Resource};
+
+use super::builder::{Builder, Output, input, output};
+use super::describe::{a, words};
+use super::names::{self, Names};
+use super::shared;
+use super::{MUTATION, QUERY, SUBSCRIPTION, resources};
+
+pub(super) fn add_query(builder: &mut Builder, catalog: &Catalog) {
+    let mut fields = vec![
+        output("node", "Node", "Anything by its id; null if there is no such thing for this caller.")
+            .arguments([input("id", "ID!", "Its id.")]),
+        output("viewer", "Viewer!", "Who is calling."),
+    ];
+    for (resource, names) in roots(catalog) {
+        let noun = words(&resource.name);
+        let one =
+            format!("One {noun}, by its id or by another unique key; null if there is no such {noun} for this caller.");
+        fields.push(output(&names.find_field, &names.object, one).arguments([input(
+            "by",
+            format!("{}!", names.by),
+            format!("Which {noun}."),
+        )]));
+        let all = format!("The rows of {} that the caller may see, a page at a time.", resource.name);
+        fields.push(output(&names.list_field, required(&names.connection), all).arguments(resources::page(&names)));
+    }
+    let page = shared::forward_arguments();
+    fields.push(
+        output("changes", "ChangeConnection!", "The log, oldest first, as far as the caller may see it.")
+            .arguments(page.into_iter().chain(shared::log_arguments())),
+    );
+    fields.push(
+        output("webhook", "Webhook", "One webhook of the caller; an admin may see any.")
+            .arguments([input("id", "ID!", "Its id.")]),
+    );
+    fields.push(
+        output("webhooks", "WebhookConnection!", "The webhooks of the caller; for an admin, all of them.")
+            .arguments(shared::forward_arguments()),
+    );
+    builder.object(QUERY, "What can be read.", &[], fields);
+}
+
+pub(super) fn add_mutation(builder: &mut Builder, catalog: &Catalog) {
+    let mut fields = Vec::new();
+    for (resource, names) in roots(catalog) {
+        let noun = a(&words(&resource.name));
+        fields.push(mutation(
+            &names.create_field,
+            &names.create_input,
+            &names.create_payload,
+            format!("Creates {noun}."),
+        ));
+        if names::has_update(resource) {
+            let text = format!("Updates {noun}.");
+            fields.push(mutation(&names.update_field, &names.update_input, &names.update_payload, text));
+        }
+        fields.push(mutation(
+            &names.delete_field,
+            &names.delete_input,
+            &names.delete_payload,
+            format!("Deletes {noun}."),
+        ));
+    }
+    let webhooks = [
+        ("create", "Create", "Registers a webhook. It gets every event that commits from now on."),
+        ("update", "Update", "Changes a webhook, pauses it, or enables it again."),
+        ("delete", "Delete", "Deletes a webhook, and what it still had to deliver."),
+    ];
+    for (field, ty, text) in webhooks {
+        let field = format!("{field}Webhook");
+        fields.push(mutation(&field, &format!("{ty}WebhookInput"), &format!("{ty}WebhookPayload"), text.to_owned()));
+    }
+    builder.object(
+        MUTATION,
+        "What can be done. Each mutation is one transaction, and its events are part of it.",
+        &[],
+        fields,
+    );
+}
+
+fn mutation(name: &str, input_type: &str, payload: &str, description: String) -> Output {
+    output(name, payload, description).arguments([input("input", required(input_type), "What to do.")])
+}
+
+pub(super) fn add_subscription(builder: &mut Builder, catalog: &Catalog) {
+    let after = || input("after", "String", "Continue after this cursor or `asOf`; from now on if left out.");
+    let mut fields = Vec::new();
+    for (resource, names) in roots(catalog) {
+        let text = format!("The changes of {}, as far as the caller may see them.", resource.name);
+        fields.push(output(&names.changed_field, required(&names.change), text).arguments([
+            input("filter", &names.filter, "Only rows that match, before or after the change."),
+            input("kinds", "[ChangeKind!]", "Only these kinds of changes."),
+            after(),
+        ]));
+    }
+    fields.push(
+        output("changes", "Change!", "The changes of all resources, in log order, as far as the caller may see them.")
+            .arguments(shared::log_arguments().into_iter().chain([after()])),
+    );
+    builder.subscription(SUBSCRIPTION, "What can be followed, in the order of the log.", fields);
+}
+
+fn roots(catalog: &Catalog) -> impl Iterator<Item = (&Resource, Names)> {
+    catalog.resources().filter(|(_, resource)| resource.root).map(|(_, resource)| (resource, Names::of(resource)))
+}
+
+fn required(ty: &str) -> String {
+    format!("{ty}!")
+}

@@ -1,0 +1,106 @@
+//! A related row as it was at a position of the log.
+//!
+//! It is the current row, unless a later event about it is in the log: then that event's image before. So what is shown
+//! of a change is a function of its position alone, however late it is rendered, and a line's order is there after the
+//! order is gone.
+
+use std::sync::Arc;
+
+use entity::Position;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::rows;
+use crate::catalog::{Catalog, Image, Needs, Resource, ResourceId, Row};
+use crate::database::{Database, Error, Sql};
+use crate::log::{Event, read};
+
+/// Rows kept for the followers that render the same event.
+const CACHE_CAPACITY: usize = 20_000;
+
+/// Reads related rows as of a position. Cheap to clone; what it has read is shared.
+#[derive(Clone)]
+pub struct AsOf {
+    database: Database,
+    catalog: Arc<Catalog>,
+    cache: Arc<quick_cache::sync::Cache<(ResourceId, Uuid, Position), Option<Arc<Row>>>>,
+}
+
+/// The images of an event, with the related rows that somebody needs.
+#[derive(Debug, Clone)]
+pub struct EventImages {
+    /// The row before, of an update or a delete.
+    pub before: Option<Image>,
+    /// The row after, of a create or an update.
+    pub after: Option<Image>,
+}
+
+impl AsOf {
+    /// Reads from this database.
+    pub fn new(database: Database, catalog: Arc<Catalog>) -> Self {
+        Self { database, catalog, cache: Arc::new(quick_cache::sync::Cache::new(CACHE_CAPACITY)) }
+    }
+
+    /// Both images of an event. The image before is joined with the related rows before the event.
+    pub async fn images(&self, event: &Event, needs: &Needs) -> Result<EventImages, Error> {
+        let image = async |row: &Option<Arc<Row>>| match row {
+            Some(row) => self.image(event.resource, Arc::clone(row), event.position, needs).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(EventImages { before: image(&event.before).await?, after: image(&event.after).await? })
+    }
+
+    /// A row with the related rows that are needed, as of a position.
+    pub fn image<'a>(
+        &'a self,
+        resource: ResourceId,
+        row: Arc<Row>,
+        position: Position,
+        needs: &'a Needs,
+    ) -> BoxFuture<'a, Result<Image, Error>> {
+        Box::pin(async move {
+            let mut related = Vec::with_capacity(needs.related.len());
+            for (field, needs) in &needs.related {
+                let target = self.catalog.resource(resource).field(*field).to_one().expect("needs name to-one fields");
+                let image = match row.get(*field).as_uuid() {
+                    Some(id) => match self.row(target, id, position).await? {
+                        Some(row) => Some(Arc::new(self.image(target, row, position, needs).await?)),
+                        None => None,
+                    },
+                    None => None,
+                };
+                related.push((*field, image));
+            }
+            Ok(Image { row, related })
+        })
+    }
+
+    async fn row(&self, target: ResourceId, id: Uuid, position: Position) -> Result<Option<Arc<Row>>, Error> {
+        self.cache.get_or_insert_async(&(target, id, position), self.read(target, id, position)).await
+    }
+
+    async fn read(&self, target: ResourceId, id: Uuid, position: Position) -> Result<Option<Arc<Row>>, Error> {
+        let resource = self.catalog.resource(target);
+        // One statement, so one snapshot: an event cannot slip in between its two halves.
+        let mut sql = Sql::text(
+            self.database.dialect(),
+            "SELECT CAST(1 AS bigint), before FROM (SELECT before FROM tandem_event",
+        );
+        sql.push(" WHERE type=").bind(resource.name.clone()).push(" AND row_id=").bind(id);
+        sql.push(" AND position>").bind(position.get()).push(" ORDER BY position LIMIT 1) AS later");
+        sql.push(" UNION ALL SELECT CAST(0 AS bigint), ");
+        rows::push_text(&mut sql, "t", resource);
+        rows::push_from(&mut sql, "t", resource);
+        sql.push(" WHERE ").column("t", &resource.field(Resource::ID).column).push("=").bind(id);
+        let records = self.database.query(sql).await?;
+        let mut current = None;
+        for record in &records {
+            let text = record.text(1)?;
+            if record.need_int(0)? == 1 {
+                return text.map(|text| read::decode_image(&self.catalog, target, &text)).transpose();
+            }
+            current = text;
+        }
+        current.map(|text| rows::decode(resource, &text)).transpose()
+    }
+}

@@ -1,0 +1,198 @@
+//! [`Filter`] → SQL. The other reading of the same filter is [`Filter::matches`]; a property test holds them together.
+//!
+//! Filters are two-valued. SQL is three-valued, which differs only under `NOT`: there, unknown is taken as false.
+
+use crate::catalog::filter::{CompareOp, Test, TextOp};
+use crate::catalog::{Catalog, Datum, Field, FieldType, Filter, Resource, ResourceId, Scalar};
+use crate::database::{Dialect, Sql};
+
+/// Makes table aliases that are unique within one statement.
+#[derive(Debug, Default)]
+pub(super) struct Aliases(u32);
+
+impl Aliases {
+    pub(super) fn next(&mut self) -> String {
+        self.0 += 1;
+        format!("t{}", self.0)
+    }
+}
+
+/// Adds a predicate on the rows of `resource`, which the statement calls `alias`.
+pub(super) fn push(
+    sql: &mut Sql,
+    aliases: &mut Aliases,
+    catalog: &Catalog,
+    resource: ResourceId,
+    alias: &str,
+    filter: &Filter,
+) {
+    match filter {
+        Filter::Const(value) => {
+            sql.push(if *value { "(1=1)" } else { "(1=0)" });
+        }
+        Filter::And(filters) if filters.is_empty() => {
+            sql.push("(1=1)");
+        }
+        Filter::Or(filters) if filters.is_empty() => {
+            sql.push("(1=0)");
+        }
+        Filter::And(filters) | Filter::Or(filters) => {
+            let separator = if matches!(filter, Filter::And(_)) { " AND " } else { " OR " };
+            sql.push("(");
+            sql.list(separator, filters, |sql, f| push(sql, aliases, catalog, resource, alias, f));
+            sql.push(")");
+        }
+        Filter::Not(inner) => {
+            sql.push("(");
+            push(sql, aliases, catalog, resource, alias, inner);
+            sql.push(" IS NOT TRUE)");
+        }
+        Filter::Field(id, test) => push_test(sql, alias, catalog.resource(resource).field(*id), test),
+        Filter::Related(id, inner) => {
+            let field = catalog.resource(resource).field(*id);
+            let target = field.to_one().expect("a related filter stands on a to-one field");
+            let other = aliases.next();
+            sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
+            sql.push(" WHERE ")
+                .column(&other, &id_column(catalog.resource(target)))
+                .push("=")
+                .column(alias, &field.column);
+            sql.push(" AND ");
+            push(sql, aliases, catalog, target, &other, inner);
+            sql.push(")");
+        }
+    }
+}
+
+fn id_column(resource: &Resource) -> String {
+    resource.field(Resource::ID).column.clone()
+}
+
+fn push_test(sql: &mut Sql, alias: &str, field: &Field, test: &Test<Datum>) {
+    let column = |sql: &mut Sql| {
+        sql.column(alias, &field.column);
+    };
+    match test {
+        Test::IsNull(expected) => {
+            column(sql);
+            sql.push(if *expected { " IS NULL" } else { " IS NOT NULL" });
+        }
+        Test::Compare(op, value) => {
+            column(sql);
+            sql.push(match op {
+                CompareOp::Eq => "=",
+                CompareOp::Neq => "<>",
+                CompareOp::Lt => "<",
+                CompareOp::Lte => "<=",
+                CompareOp::Gt => ">",
+                CompareOp::Gte => ">=",
+            });
+            sql.bind_datum(&field.ty, value);
+        }
+        Test::In(values) if values.is_empty() => {
+            sql.push("(1=0)");
+        }
+        Test::NotIn(values) if values.is_empty() => {
+            column(sql);
+            sql.push(" IS NOT NULL");
+        }
+        Test::In(values) | Test::NotIn(values) => {
+            column(sql);
+            sql.push(if matches!(test, Test::In(_)) { " IN (" } else { " NOT IN (" });
+            sql.list(",", values, |sql, value| {
+                sql.bind_datum(&field.ty, value);
+            });
+            sql.push(")");
+        }
+        Test::Text(op, value) => push_text(sql, alias, field, *op, value.as_text().unwrap_or_default()),
+        Test::HasEvery(values) => push_list(sql, alias, field, " AND ", values),
+        Test::HasSome(values) => push_list(sql, alias, field, " OR ", values),
+        Test::IsEmpty(expected) => {
+            sql.push(match sql.dialect() {
+                Dialect::Sqlite => "json_array_length(",
+                Dialect::Postgres => "jsonb_array_length(",
+            });
+            column(sql);
+            sql.push(if *expected { ")=0" } else { ")>0" });
+        }
+    }
+}
+
+/// Text tests. `LIKE` with its wildcards escaped would ignore case on SQLite, so positions are compared instead; a
+/// prefix is also given as a range, which an index can serve.
+fn push_text(sql: &mut Sql, alias: &str, field: &Field, op: TextOp, part: &str) {
+    let position = match sql.dialect() {
+        Dialect::Sqlite => "instr(",
+        Dialect::Postgres => "strpos(",
+    };
+    let part = part.to_owned();
+    match op {
+        TextOp::Contains => {
+            sql.push(position).column(alias, &field.column).push(",").bind(part).push(")>0");
+        }
+        TextOp::ContainsIgnoreCase => {
+            sql.push(position).push("lower(").column(alias, &field.column).push("),");
+            sql.bind(part.to_ascii_lowercase()).push(")>0");
+        }
+        TextOp::StartsWith => {
+            let length = part.chars().count() as i64;
+            sql.push("(").column(alias, &field.column).push(">=").bind(part.clone());
+            sql.push(" AND substr(").column(alias, &field.column).push(",1,");
+            sql.push(&length.to_string()).push(")=").bind(part).push(")");
+        }
+        TextOp::EndsWith => {
+            let length = part.chars().count() as i64;
+            match sql.dialect() {
+                // `substr(x, -0)` would be the whole text.
+                Dialect::Sqlite if length == 0 => sql.column(alias, &field.column).push(" IS NOT NULL"),
+                Dialect::Sqlite => {
+                    sql.push("substr(").column(alias, &field.column).push(",-").push(&length.to_string());
+                    sql.push(")=").bind(part)
+                }
+                Dialect::Postgres => {
+                    sql.push("right(").column(alias, &field.column).push(",").push(&length.to_string());
+                    sql.push(")=").bind(part)
+                }
+            };
+        }
+        TextOp::EqIgnoreCase => {
+            sql.push("lower(").column(alias, &field.column).push(")=").bind(part.to_ascii_lowercase());
+        }
+    }
+}
+
+/// A list has each (or any) of these items.
+fn push_list(sql: &mut Sql, alias: &str, field: &Field, separator: &str, values: &[Datum]) {
+    if values.is_empty() {
+        if separator == " OR " {
+            sql.push("(1=0)");
+        } else {
+            sql.column(alias, &field.column).push(" IS NOT NULL");
+        }
+        return;
+    }
+    sql.push("(");
+    sql.list(separator, values, |sql, value| match sql.dialect() {
+        Dialect::Sqlite => {
+            sql.push("EXISTS(SELECT 1 FROM json_each(").column(alias, &field.column).push(") WHERE value=");
+            push_item(sql, &field.ty, value);
+            sql.push(")");
+        }
+        Dialect::Postgres => {
+            sql.column(alias, &field.column).push(" @> ");
+            sql.bind_datum(&field.ty, &Datum::List(vec![value.clone()]));
+        }
+    });
+    sql.push(")");
+}
+
+/// An item as `json_each` gives it: in the form that the list's JSON holds.
+fn push_item(sql: &mut Sql, ty: &FieldType, value: &Datum) {
+    let image = value.to_image(ty);
+    match (ty, value) {
+        (FieldType::ScalarList(Scalar::Boolean), Datum::Bool(value)) => sql.bind(i64::from(*value)),
+        (_, Datum::Int(value) | Datum::Instant(value)) => sql.bind(*value),
+        (_, Datum::Float(value)) => sql.bind(*value),
+        _ => sql.bind(image.as_str().map_or_else(|| image.to_string(), str::to_owned)),
+    };
+}

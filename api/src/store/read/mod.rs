@@ -1,0 +1,67 @@
+//! Reading rows: a tree of what is wanted becomes one statement, and its one JSON document becomes a tree of values.
+//!
+//! However deep a query nests, each root field is one statement, so all of its parts come from one snapshot; the
+//! position of the log in that snapshot is read along with it.
+//!
+//! - [`shape`]: what is wanted
+//! - `statement`: as SQL
+//! - `decode`: what came back
+//! - `from_image`: the same tree, of an event's image
+
+mod decode;
+mod from_image;
+mod keyset;
+pub mod shape;
+mod statement;
+
+use entity::Position;
+use uuid::Uuid;
+
+pub use decode::{Node, Page};
+pub use from_image::from_image;
+pub use shape::{List, OrderTerm, Paging, Shape, Slot};
+
+use crate::catalog::{Catalog, Datum, FieldId, Filter, ResourceId};
+use crate::database::{Database, Error};
+
+/// Reads the one row that matches the filter, in this shape, and the position of the log at which it is so.
+pub async fn one(
+    database: &Database,
+    catalog: &Catalog,
+    shape: &Shape,
+    filter: &Filter,
+) -> Result<Option<(Vec<Node>, Position)>, Error> {
+    let records = database.query(statement::one(database.dialect(), catalog, shape, filter)).await?;
+    let Some(record) = records.first() else { return Ok(None) };
+    let nodes = decode::object_text(catalog, shape, &record.need_text(1)?)?;
+    Ok(Some((nodes, Position::new(record.need_int(0)?)?)))
+}
+
+/// Reads a list, of all rows or of those of one parent.
+pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Result<Page, Error> {
+    let records = database.query(statement::list(database.dialect(), catalog, list, parent)).await?;
+    let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
+    let mut page = decode::page_text(catalog, list, &record.need_text(1)?)?;
+    page.position = Some(Position::new(record.need_int(0)?)?);
+    Ok(page)
+}
+
+/// A filter for the row with these values of some fields.
+pub fn by_values(values: impl IntoIterator<Item = (FieldId, Datum)>) -> Filter {
+    use crate::catalog::filter::{CompareOp, Test};
+    let tests = values.into_iter().map(|(field, value)| Filter::Field(field, Test::Compare(CompareOp::Eq, value)));
+    tests.fold(Filter::Const(true), Filter::and)
+}
+
+/// The type of the column at the end of an order term.
+pub(crate) fn order_type<'c>(
+    catalog: &'c Catalog,
+    resource: ResourceId,
+    term: &OrderTerm,
+) -> &'c crate::catalog::FieldType {
+    let mut resource = catalog.resource(resource);
+    for (field, _) in &term.through {
+        resource = catalog.resource(resource.field(*field).to_one().expect("an order goes through to-one fields"));
+    }
+    &resource.field(term.field).ty
+}

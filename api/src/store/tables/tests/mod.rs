@@ -1,0 +1,132 @@
+//! The planner against real databases: every case on SQLite and on PostgreSQL.
+
+mod additive;
+pub(super) mod catalogs;
+mod refused;
+mod scratch;
+
+use std::env;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use uuid::Uuid;
+
+use super::{Dialect, Error, Plan, plan, prepare};
+use crate::catalog::Catalog;
+
+/// A database of a test's own.
+struct TestDatabase {
+    options: ConnectOptions,
+    conn: DatabaseConnection,
+    dialect: Dialect,
+}
+
+/// Runs the test on a new SQLite database and in a new schema of PostgreSQL.
+async fn on_both_databases(test: impl AsyncFn(&TestDatabase)) {
+    let url = env::var("TEST_POSTGRES_URL").expect(
+        "TEST_POSTGRES_URL is not set: run the tests by `cargo xtask test`, which starts a PostgreSQL for them",
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tandem.db");
+    let sqlite = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
+    on_database(sqlite, Dialect::Sqlite, &test).await;
+
+    let schema = format!("tables_{}", Uuid::new_v4().simple());
+    let admin = Database::connect(&url).await.unwrap();
+    admin.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+    let mut postgres = ConnectOptions::new(url);
+    postgres.set_schema_search_path(&schema).max_connections(1);
+    on_database(postgres, Dialect::Postgres, &test).await;
+    admin.execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+    admin.close().await.unwrap();
+}
+
+async fn on_database(options: ConnectOptions, dialect: Dialect, test: &impl AsyncFn(&TestDatabase)) {
+    let conn = Database::connect(options.clone()).await.unwrap();
+    let database = TestDatabase { options, conn, dialect };
+    test(&database).await;
+    database.conn.close().await.unwrap();
+}
+
+impl TestDatabase {
+    /// What differs between the databases.
+    fn on<T>(&self, sqlite: T, postgres: T) -> T {
+        match self.dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        }
+    }
+
+    /// As another process has one.
+    async fn connect_again(&self) -> DatabaseConnection {
+        Database::connect(self.options.clone()).await.unwrap()
+    }
+
+    async fn run(&self, sql: &str) {
+        self.conn.execute_unprepared(sql).await.unwrap();
+    }
+
+    /// A row with these values, which are SQL, and something in the columns that every table has.
+    async fn insert(&self, table: &str, values: &[(&str, &str)]) {
+        let id = self.on("randomblob(16)", "gen_random_uuid()");
+        let now = self.on("0", "now()");
+        let system = [("id", id), ("created_at", now), ("updated_at", now), ("version", "1")];
+        let given = values.iter().copied();
+        let system = system.into_iter().filter(|(name, _)| !values.iter().any(|(given, _)| given == name));
+        let (names, values): (Vec<_>, Vec<_>) = given.chain(system).unzip();
+        self.run(&format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))).await;
+    }
+
+    /// The first column of all rows, as text.
+    async fn query(&self, sql: &str) -> Vec<Option<String>> {
+        let query = Statement::from_string(self.conn.get_database_backend(), sql);
+        let rows = self.conn.query_all_raw(query).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    async fn prepare(&self, catalog: &Catalog) -> Plan {
+        prepare(&self.conn, catalog).await.unwrap()
+    }
+
+    /// The tables become those of the catalog in these steps, which were planned just so, and then fit it.
+    async fn check(&self, catalog: &Catalog, expected: &str) {
+        let planned = plan(&self.conn, catalog).await.unwrap();
+        assert_plan(&planned, expected);
+        assert_eq!(self.prepare(catalog).await, planned);
+        assert_eq!(self.prepare(catalog).await, Plan::default());
+    }
+
+    /// The catalog is refused with this plan, and nothing is changed.
+    async fn check_refused(&self, catalog: &Catalog, expected: &str) {
+        let before = self.dump().await;
+        let Err(Error::Refused(refused)) = prepare(&self.conn, catalog).await else { panic!("not refused") };
+        assert_plan(&refused, expected);
+        assert_eq!(plan(&self.conn, catalog).await.unwrap(), refused);
+        assert_eq!(self.dump().await, before);
+    }
+
+    /// All definitions and what the planner remembers, as far as tests change them.
+    async fn dump(&self) -> Vec<Option<String>> {
+        let definitions = self.on(
+            "SELECT name || coalesce(sql, '') FROM sqlite_schema ORDER BY 1",
+            "SELECT concat_ws(' ', table_name, column_name, data_type, numeric_precision, is_nullable, column_default)
+             FROM information_schema.columns WHERE table_schema = current_schema()
+             UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1",
+        );
+        let mut dump = self.query(definitions).await;
+        let migrated = self.on(
+            "SELECT name FROM sqlite_schema WHERE name = 'tandem_catalog'",
+            "SELECT to_regclass('tandem_catalog')::text",
+        );
+        if self.query(migrated).await.iter().any(Option::is_some) {
+            dump.extend(self.query("SELECT document FROM tandem_catalog").await);
+        }
+        dump
+    }
+}
+
+#[track_caller]
+fn assert_plan(plan: &Plan, expected: &str) {
+    let text = plan.to_string();
+    assert_eq!(text.trim(), expected.trim(), "the plan is\n{text}");
+}

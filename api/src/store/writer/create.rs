@@ -1,0 +1,179 @@
+//! Making a row, and the owned rows that are made with it.
+
+use std::sync::Arc;
+
+use entity::{EventId, TransactionId};
+use uuid::Uuid;
+
+use super::command::{Code, Create, Violation};
+use super::rights::input_name;
+use super::state::{BoxFutureLocal, State};
+use crate::auth::{Principal, rules};
+use crate::catalog::{Datum, DefaultValue, FieldId, FieldType, Operation, Resource, ResourceId, Row, Scalar};
+use crate::database::Error;
+use crate::log::{ChangeKind, NewEvent};
+use crate::store::validate;
+
+/// The mutation that a row is written by.
+#[derive(Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) principal: &'a Principal,
+    pub(super) transaction: TransactionId,
+}
+
+impl State<'_> {
+    /// Stages a new row and its children; adds what is wrong with them to `violations`.
+    pub(super) fn create<'s>(
+        &'s mut self,
+        by: By<'s>,
+        create: &'s Create,
+        parent: Option<(FieldId, Uuid)>,
+        violations: &'s mut Vec<Violation>,
+    ) -> BoxFutureLocal<'s, Result<(), Error>> {
+        Box::pin(async move {
+            let resource_id = create.resource;
+            let (row, filled) = self.new_row(by.principal, create, parent, violations).await?;
+            let resource = self.catalog.resource(resource_id);
+            self.check_new_values(by.principal, create, parent, &row, &filled, violations).await?;
+            self.check_keys(resource_id, &row, |_| true, &create.path, violations).await?;
+            let changed = changed_by_creation(resource, &row);
+            self.stage(resource_id, None, Some(Arc::clone(&row)));
+            self.staged.events.push(NewEvent {
+                id: EventId::new(),
+                transaction_id: by.transaction,
+                resource: resource_id,
+                kind: ChangeKind::Created,
+                changed_fields: changed,
+                before: None,
+                after: Some(Arc::clone(&row)),
+                at: self.now,
+                by: by.principal.sub.clone(),
+            });
+            for child in &create.children {
+                self.create(by, &child.create, Some((child.via, row.id())), violations).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The row with what the client gave and with defaults; and the fields that were filled in for the caller.
+    async fn new_row(
+        &mut self,
+        principal: &Principal,
+        create: &Create,
+        parent: Option<(FieldId, Uuid)>,
+        violations: &mut Vec<Violation>,
+    ) -> Result<(Arc<Row>, Vec<FieldId>), Error> {
+        let resource = self.catalog.resource(create.resource);
+        let mut row = Row(vec![Datum::Null; resource.fields.len()]);
+        row.set(Resource::ID, Datum::Uuid(Uuid::now_v7()));
+        row.set(resource.created_at(), Datum::Instant(self.now));
+        row.set(resource.updated_at(), Datum::Instant(self.now));
+        row.set(resource.version(), Datum::Int(1));
+        let mut given: Vec<FieldId> = create.values.iter().map(|(field, _)| *field).collect();
+        for (field, value) in &create.values {
+            row.set(*field, value.clone());
+        }
+        if let Some((via, id)) = parent {
+            row.set(via, Datum::Uuid(id));
+            given.push(via);
+        }
+        let mut filled = Vec::new();
+        for field in rules::owner_fields(self.catalog, create.resource) {
+            if let (false, Some(sub)) = (given.contains(&field), &principal.sub) {
+                row.set(field, Datum::Text(sub.clone()));
+                filled.push(field);
+            }
+        }
+        for (id, field) in resource.columns() {
+            if given.contains(&id) || filled.contains(&id) || resource.is_system(id) {
+                continue;
+            }
+            match &field.default {
+                None => {}
+                Some(DefaultValue::Literal(value)) => row.set(id, value.clone()),
+                Some(DefaultValue::Now) => row.set(id, now(&field.ty, self.now)),
+                Some(DefaultValue::Sequence) => {
+                    let number = self.next_number(create.resource, id).await?;
+                    row.set(id, Datum::Int(number));
+                }
+                Some(DefaultValue::Claim(path)) => {
+                    let claim = principal.claim(path).and_then(|value| value.as_str());
+                    match claim {
+                        Some(text) => row.set(id, Datum::Text(text.to_owned())),
+                        None if field.nullable => {}
+                        None => {
+                            let message = format!("Your token must have the claim {path}.");
+                            violations.push(Violation { code: Code::Forbidden, message, path: create.path.clone() });
+                            continue;
+                        }
+                    }
+                    filled.push(id);
+                }
+            }
+        }
+        Ok((Arc::new(row), filled))
+    }
+
+    async fn check_new_values(
+        &mut self,
+        principal: &Principal,
+        create: &Create,
+        parent: Option<(FieldId, Uuid)>,
+        row: &Arc<Row>,
+        filled: &[FieldId],
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), Error> {
+        let resource_id = create.resource;
+        let resource = self.catalog.resource(resource_id);
+        for field in filled {
+            validate::value(resource.field(*field), row.get(*field), &create.path, violations);
+        }
+        for (id, field) in resource.columns() {
+            // A violation about this very field says enough, and one about the token says it for claims.
+            let name = input_name(field);
+            let is_known = violations.iter().any(|v| v.path.split_last() == Some((&name, &create.path)));
+            let is_claim = matches!(field.default, Some(DefaultValue::Claim(_)));
+            if row.get(id).is_null() && !field.nullable && !is_known && !is_claim {
+                let message = format!("{name} is required.");
+                violations.push(Violation::at(&create.path, &name, Code::Required, message));
+            }
+        }
+        for (field, target) in create.values.iter().filter_map(|(field, value)| Some((*field, value.as_uuid()?))) {
+            if resource.field(field).to_one().is_some() && parent.map(|(via, _)| via) != Some(field) {
+                self.check_target(principal, resource_id, field, target, &create.path, violations).await?;
+            }
+        }
+        let given = create.values.iter().map(|(field, _)| *field);
+        self.check_field_rules(principal, Operation::Create, resource_id, row, given, &create.path, violations).await?;
+        // Without its required values the row cannot be judged.
+        if violations.is_empty() && !self.allows(principal, Operation::Create, resource_id, row).await? {
+            let message = format!("You may not create this {}.", resource.name);
+            violations.push(Violation { code: Code::Forbidden, message, path: create.path.clone() });
+        }
+        Ok(())
+    }
+}
+
+fn now(ty: &FieldType, micros: i64) -> Datum {
+    match ty {
+        FieldType::Scalar(Scalar::Date) => {
+            Datum::Text(crate::catalog::datum::format_instant(micros).chars().take("YYYY-MM-DD".len()).collect())
+        }
+        _ => Datum::Instant(micros),
+    }
+}
+
+fn changed_by_creation(resource: &Resource, row: &Row) -> Vec<FieldId> {
+    resource.columns().map(|(id, _)| id).filter(|id| !resource.is_system(*id) && !row.get(*id).is_null()).collect()
+}
+
+/// The unique keys that creations are about to need, for one look-up each.
+pub(super) fn preview(resource: ResourceId, create: &Create, catalog: &crate::catalog::Catalog) -> Row {
+    let definition = catalog.resource(resource);
+    let mut row = Row(vec![Datum::Null; definition.fields.len()]);
+    for (field, value) in &create.values {
+        row.set(*field, value.clone());
+    }
+    row
+}

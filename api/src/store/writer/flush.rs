@@ -1,0 +1,194 @@
+//! Writing what a batch has changed, in few statements.
+//!
+//! PostgreSQL gets one statement for all rows of a resource, as one JSON document, so that the statement's text does not
+//! depend on their number. SQLite, which is in this process, gets one prepared statement for each row.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::state::{RowKey, Write, push_in_ids};
+use crate::catalog::{Catalog, Datum, FieldType, Resource, ResourceId, Row, Scalar};
+use crate::database::{Dialect, Error, Sql, Transaction};
+use crate::store::columns;
+
+/// Makes the changes. Changes of the same row become one.
+pub(super) async fn flush(transaction: &Transaction<'_>, catalog: &Catalog, writes: Vec<Write>) -> Result<(), Error> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let Folded { inserts, updates, deletes } = fold(writes);
+    // Updates first: they may give up a unique key that an insert takes.
+    for (resource, rows) in grouped(updates) {
+        update(transaction, catalog.resource(resource), &rows).await?;
+    }
+    for (resource, rows) in parents_first(catalog, grouped(inserts)) {
+        insert(transaction, catalog.resource(resource), &rows).await?;
+    }
+    for (resource, ids) in grouped(deletes) {
+        delete(transaction, catalog.resource(resource), &ids).await?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Folded {
+    inserts: Vec<(ResourceId, Arc<Row>)>,
+    updates: Vec<(ResourceId, Arc<Row>)>,
+    deletes: Vec<(ResourceId, Uuid)>,
+}
+
+fn fold(writes: Vec<Write>) -> Folded {
+    let mut folded = Folded::default();
+    // Where a row stands already: in the inserts or in the updates.
+    let mut places: HashMap<RowKey, (bool, usize)> = HashMap::new();
+    for write in writes {
+        match write {
+            Write::Insert(resource, row) => {
+                places.insert((resource, row.id()), (true, folded.inserts.len()));
+                folded.inserts.push((resource, row));
+            }
+            Write::Update(resource, row) => match places.get(&(resource, row.id())) {
+                Some((true, i)) => folded.inserts[*i].1 = row,
+                Some((false, i)) => folded.updates[*i].1 = row,
+                None => {
+                    places.insert((resource, row.id()), (false, folded.updates.len()));
+                    folded.updates.push((resource, row));
+                }
+            },
+            Write::Delete(resource, id) => folded.deletes.push((resource, id)),
+        }
+    }
+    folded
+}
+
+/// By resource, in the order in which each was first seen.
+fn grouped<T>(items: Vec<(ResourceId, T)>) -> Vec<(ResourceId, Vec<T>)> {
+    let mut groups: Vec<(ResourceId, Vec<T>)> = Vec::new();
+    for (resource, item) in items {
+        match groups.iter_mut().find(|(id, _)| *id == resource) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((resource, vec![item])),
+        }
+    }
+    groups
+}
+
+/// Resources before those that point at them, so that no foreign key points nowhere in between. Resources that point at
+/// each other stay as they are: then the batch is tried again singly.
+fn parents_first<T>(catalog: &Catalog, mut groups: Vec<(ResourceId, Vec<T>)>) -> Vec<(ResourceId, Vec<T>)> {
+    let mut sorted = Vec::with_capacity(groups.len());
+    while !groups.is_empty() {
+        let waits = |id: ResourceId| {
+            let targets = catalog.resource(id).fields.iter().filter_map(crate::catalog::Field::to_one);
+            targets.filter(|target| *target != id).any(|target| groups.iter().any(|(other, _)| *other == target))
+        };
+        let next = groups.iter().position(|(id, _)| !waits(*id)).unwrap_or(0);
+        sorted.push(groups.remove(next));
+    }
+    sorted
+}
+
+async fn insert(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<Row>]) -> Result<(), Error> {
+    match transaction.dialect() {
+        Dialect::Sqlite => {
+            for row in rows {
+                let mut sql = Sql::text(Dialect::Sqlite, "INSERT INTO ");
+                sql.ident(&resource.prefix).push(" (");
+                push_columns(&mut sql, resource);
+                sql.push(") VALUES (");
+                sql.list(",", resource.columns(), |sql, (id, field)| {
+                    bind_nullable(sql, &field.ty, row.get(id));
+                });
+                sql.push(")");
+                transaction.query(sql).await?;
+            }
+        }
+        Dialect::Postgres => {
+            let mut sql = Sql::text(Dialect::Postgres, "INSERT INTO ");
+            sql.ident(&resource.prefix).push(" (");
+            push_columns(&mut sql, resource);
+            sql.push(") SELECT ");
+            push_columns(&mut sql, resource);
+            sql.push(" FROM ");
+            push_records(&mut sql, resource, rows);
+            transaction.run(sql).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<Row>]) -> Result<(), Error> {
+    let id_column = &resource.field(Resource::ID).column;
+    let changeable = || resource.columns().skip(1);
+    match transaction.dialect() {
+        Dialect::Sqlite => {
+            for row in rows {
+                let mut sql = Sql::text(Dialect::Sqlite, "UPDATE ");
+                sql.ident(&resource.prefix).push(" SET ");
+                sql.list(",", changeable(), |sql, (id, field)| {
+                    sql.ident(&field.column).push("=");
+                    bind_nullable(sql, &field.ty, row.get(id));
+                });
+                sql.push(" WHERE ").ident(id_column).push("=").bind(row.id());
+                transaction.query(sql).await?;
+            }
+        }
+        Dialect::Postgres => {
+            let mut sql = Sql::text(Dialect::Postgres, "UPDATE ");
+            sql.ident(&resource.prefix).push(" AS t SET ");
+            sql.list(",", changeable(), |sql, (_, field)| {
+                sql.ident(&field.column).push("=").column("r", &field.column);
+            });
+            sql.push(" FROM ");
+            push_records(&mut sql, resource, rows);
+            sql.push(" WHERE ").column("t", id_column).push("=").column("r", id_column);
+            transaction.run(sql).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn delete(transaction: &Transaction<'_>, resource: &Resource, ids: &[Uuid]) -> Result<(), Error> {
+    let mut sql = Sql::text(transaction.dialect(), "DELETE FROM ");
+    sql.ident(&resource.prefix).push(" WHERE ").ident(&resource.field(Resource::ID).column);
+    push_in_ids(&mut sql, ids);
+    transaction.query(sql).await?;
+    Ok(())
+}
+
+fn push_columns(sql: &mut Sql, resource: &Resource) {
+    sql.list(",", resource.columns(), |sql, (_, field)| {
+        sql.ident(&field.column);
+    });
+}
+
+/// Binds null too, so that the statement's text is the same for every row and stays prepared.
+fn bind_nullable(sql: &mut Sql, ty: &FieldType, datum: &Datum) {
+    match datum {
+        Datum::Null => sql.bind(None::<String>),
+        datum => sql.bind_datum(ty, datum),
+    };
+}
+
+/// Adds a record set `r` of these rows.
+fn push_records(sql: &mut Sql, resource: &Resource, rows: &[Arc<Row>]) {
+    let document: Vec<Value> = rows.iter().map(|row| Value::Object(record(resource, row))).collect();
+    sql.push("json_to_recordset(CAST(").bind(Value::Array(document).to_string()).push(" AS json)) AS r(");
+    sql.list(",", resource.columns(), |sql, (_, field)| {
+        sql.ident(&field.column).push(" ").push(&columns::postgres_type(&field.ty));
+    });
+    sql.push(")");
+}
+
+fn record(resource: &Resource, row: &Row) -> Map<String, Value> {
+    let value = |ty: &FieldType, datum: &Datum| match (ty, datum) {
+        (FieldType::Scalar(Scalar::DateTime), Datum::Instant(micros)) => {
+            Value::String(crate::catalog::datum::format_instant(*micros))
+        }
+        (ty, datum) => datum.to_image(ty),
+    };
+    resource.columns().map(|(id, field)| (field.column.clone(), value(&field.ty, row.get(id)))).collect()
+}

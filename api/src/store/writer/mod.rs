@@ -1,0 +1,152 @@
+//! The writer: everything that writes goes through it.
+//!
+//! There is one per process, on a thread of its own. It takes work from a bounded queue, runs what is waiting in one
+//! transaction, appends all events, commits once, and then answers all. It never waits for more work while it is idle.
+//!
+//! Invariants: a change and its event are in the same transaction; an answer is given only after the commit; a mutation
+//! that fails leaves nothing behind and does not disturb the others of its batch.
+//!
+//! - [`command`]: what it is asked and what it answers
+//! - `batch`: the transaction around a batch, and what happens when it fails
+//! - `state`: the rows and keys that a batch has seen and changed
+//! - `create`, `update`, `delete`: one mutation, in memory
+//! - `flush`: the statements that write
+
+mod batch;
+pub mod command;
+mod create;
+mod delete;
+mod flush;
+mod rights;
+mod state;
+mod update;
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub use command::{Child, Code, Command, Create, Delete, Mutation, Outcome, Update, Violation};
+
+use crate::catalog::Catalog;
+use crate::database::{self, Database, Sql, WriterConnection};
+use crate::log::Hub;
+
+/// What the writer may be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Most pieces of work in one transaction. PostgreSQL keeps 64 subtransactions at hand, so not more than that.
+    pub max_batch: usize,
+    /// Most pieces of work that may wait. When the queue is full, mutations are refused with [`Error::Busy`].
+    pub queue_length: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_batch: 64, queue_length: 1024 }
+    }
+}
+
+/// Why the writer gave no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The queue is full: nothing was written, and the same may be tried again.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// The server is shutting down: nothing was written.
+    #[error("the server is shutting down")]
+    Closed,
+    /// The database failed. Nothing was written, unless it failed in the commit itself.
+    #[error(transparent)]
+    Database(Arc<database::Error>),
+}
+
+/// The way to the writer. Cheap to clone; the writer ends when it has done what is in the queue after the last clone is
+/// dropped.
+#[derive(Clone)]
+pub struct Writer {
+    queue: async_channel::Sender<Job>,
+}
+
+/// A piece of work and the way back.
+enum Job {
+    Mutation(Box<Mutation>, oneshot::Sender<Result<Outcome, Error>>),
+    Statements(Vec<Sql>, oneshot::Sender<Result<Vec<u64>, Error>>),
+}
+
+impl Writer {
+    /// Starts the writer's thread. After each commit with events it calls [`Hub::written`].
+    ///
+    /// # Errors
+    /// If the database cannot be opened for writing.
+    pub async fn start(
+        database: &Database,
+        catalog: Arc<Catalog>,
+        hub: Hub,
+        settings: Settings,
+    ) -> Result<(Self, std::thread::JoinHandle<()>), database::Error> {
+        let (queue, jobs) = async_channel::bounded(settings.queue_length);
+        let (opened, opening) = oneshot::channel();
+        let (database, runtime) = (database.clone(), tokio::runtime::Handle::current());
+        let serve = move || {
+            runtime.block_on(async move {
+                let connection = match WriterConnection::open(&database).await {
+                    Ok(connection) => connection,
+                    Err(error) => {
+                        let _ = opened.send(Err(error));
+                        return;
+                    }
+                };
+                let _ = opened.send(Ok(()));
+                run(&connection, &catalog, &hub, &jobs, settings.max_batch).await;
+            });
+        };
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(serve)
+            .map_err(|e| database::Error::Other(format!("the writer's thread cannot be started: {e}")))?;
+        opening.await.map_err(|_| database::Error::Other("the writer's thread has ended".to_owned()))??;
+        Ok((Self { queue }, thread))
+    }
+
+    /// Runs a mutation. It is finished even if this future is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] at once if the queue is full.
+    pub async fn mutate(&self, mutation: Mutation) -> Result<Outcome, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Job::Mutation(Box::new(mutation), reply)).map_err(|error| match error {
+            async_channel::TrySendError::Full(_) => Error::Busy,
+            async_channel::TrySendError::Closed(_) => Error::Closed,
+        })?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Runs statements on Tandem's own tables, all of them or none, and gives the rows that each one changed. Waits
+    /// while the queue is full.
+    pub async fn statements(&self, statements: Vec<Sql>) -> Result<Vec<u64>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Job::Statements(statements, reply)).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+async fn run(
+    connection: &WriterConnection,
+    catalog: &Catalog,
+    hub: &Hub,
+    queue: &async_channel::Receiver<Job>,
+    max_batch: usize,
+) {
+    while let Ok(first) = queue.recv().await {
+        let mut jobs = vec![first];
+        while jobs.len() < max_batch {
+            match queue.try_recv() {
+                Ok(job) => jobs.push(job),
+                Err(_) => break,
+            }
+        }
+        if batch::run(connection, catalog, jobs).await {
+            hub.written();
+        }
+    }
+}

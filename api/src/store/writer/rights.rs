@@ -1,0 +1,119 @@
+//! Whether a principal may do something with a row, as the rules of the catalog say.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::command::{Code, Violation};
+use super::state::State;
+use crate::auth::{Principal, rules};
+use crate::catalog::{FieldId, Filter, Needs, Operation, ResourceId, Row};
+use crate::database::Error;
+
+impl State<'_> {
+    /// Whether the row matches the filter.
+    pub(super) async fn matches(
+        &mut self,
+        resource: ResourceId,
+        row: &Arc<Row>,
+        filter: &Filter,
+    ) -> Result<bool, Error> {
+        if let Filter::Const(value) = filter {
+            return Ok(*value);
+        }
+        let mut needs = Needs::default();
+        filter.add_needs(&mut needs);
+        let image = self.image(resource, Arc::clone(row), &needs).await?;
+        Ok(filter.matches(&image))
+    }
+
+    /// Whether the principal may do this with the row.
+    pub(super) async fn allows(
+        &mut self,
+        principal: &Principal,
+        operation: Operation,
+        resource: ResourceId,
+        row: &Arc<Row>,
+    ) -> Result<bool, Error> {
+        let filter = rules::row_filter(self.catalog, resource, operation, principal);
+        self.matches(resource, row, &filter).await
+    }
+
+    /// Checks the rules of fields that are written.
+    pub(super) async fn check_field_rules(
+        &mut self,
+        principal: &Principal,
+        operation: Operation,
+        resource: ResourceId,
+        row: &Arc<Row>,
+        fields: impl Iterator<Item = FieldId>,
+        path: &[String],
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), Error> {
+        for field in fields {
+            let filter = rules::field_filter(self.catalog, resource, field, operation, principal);
+            if !self.matches(resource, row, &filter).await? {
+                let name = input_name(self.catalog.resource(resource).field(field));
+                violations.push(Violation::at(path, &name, Code::Forbidden, "You may not write this field."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the row at the other side of a to-one field is there and that the principal may see it.
+    pub(super) async fn check_target(
+        &mut self,
+        principal: &Principal,
+        resource: ResourceId,
+        field: FieldId,
+        id: Uuid,
+        path: &[String],
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), Error> {
+        let field = self.catalog.resource(resource).field(field);
+        let target = field.to_one().expect("only to-one fields have a target");
+        let is_visible = match self.row((target, id), false).await? {
+            Some(row) => self.allows(principal, Operation::Read, target, &row).await?,
+            None => false,
+        };
+        if !is_visible {
+            let message = format!("There is no such {}.", self.catalog.resource(target).name);
+            violations.push(Violation::at(path, &input_name(field), Code::NotFound, message));
+        }
+        Ok(())
+    }
+
+    /// Checks unique keys of a row that is about to be written; those of which `concerned` names no field are left out.
+    pub(super) async fn check_keys(
+        &mut self,
+        resource: ResourceId,
+        row: &Row,
+        concerned: impl Fn(FieldId) -> bool,
+        path: &[String],
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), Error> {
+        let definition = self.catalog.resource(resource);
+        for (index, key) in definition.unique_keys.iter().enumerate() {
+            if !key.fields.iter().any(|field| concerned(*field)) {
+                continue;
+            }
+            if self.key_owner(resource, index, row).await?.is_some_and(|owner| owner != row.id()) {
+                let names: Vec<_> = key.fields.iter().map(|id| input_name(definition.field(*id))).collect();
+                let message = format!("Another {} has this {}.", definition.name, names.join(" and "));
+                violations.push(match names.as_slice() {
+                    [name] => Violation::at(path, name, Code::NotUnique, message),
+                    _ => Violation { code: Code::NotUnique, message, path: path.to_vec() },
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of a field in inputs: `customerId` for the to-one field `customer`.
+pub(super) fn input_name(field: &crate::catalog::Field) -> String {
+    match field.to_one() {
+        Some(_) => format!("{}Id", field.name),
+        None => field.name.clone(),
+    }
+}

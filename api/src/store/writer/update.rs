@@ -1,0 +1,142 @@
+//! Changing a row.
+
+use std::sync::Arc;
+
+use entity::EventId;
+
+use super::command::{Code, Outcome, Update, Violation};
+use super::create::By;
+use super::rights::input_name;
+use super::state::State;
+use crate::auth::Principal;
+use crate::catalog::{Datum, Operation, Resource, ResourceId, Row};
+use crate::database::Error;
+use crate::log::{ChangeKind, NewEvent};
+
+impl State<'_> {
+    /// Stages a changed row. `Some` is what to answer at once: the row is not there, or has another version.
+    pub(super) async fn update(
+        &mut self,
+        by: By<'_>,
+        update: &Update,
+        violations: &mut Vec<Violation>,
+    ) -> Result<Option<Outcome>, Error> {
+        let resource_id = update.resource;
+        let resource = self.catalog.resource(resource_id);
+        let Some(old) = self.row((resource_id, update.id), true).await? else {
+            return Ok(Some(not_found(resource)));
+        };
+        if let Some(refusal) =
+            self.refuse_existing(by.principal, Operation::Update, resource_id, &old, update.if_version).await?
+        {
+            return Ok(Some(refusal));
+        }
+        let new = Arc::new(self.changed_row(resource, &old, &update.patch));
+        let path = ["patch".to_owned()];
+        for (field, value) in &update.patch {
+            let definition = resource.field(*field);
+            let name = input_name(definition);
+            if value.is_null() && !definition.nullable {
+                violations.push(Violation::at(&path, &name, Code::Required, format!("{name} is required.")));
+            }
+            if let (Some(id), true) = (value.as_uuid(), definition.to_one().is_some())
+                && value != old.get(*field)
+            {
+                self.check_target(by.principal, resource_id, *field, id, &path, violations).await?;
+            }
+        }
+        let fields = || update.patch.iter().map(|(field, _)| *field);
+        for row in [&old, &new] {
+            let before = violations.len();
+            self.check_field_rules(by.principal, Operation::Update, resource_id, row, fields(), &path, violations)
+                .await?;
+            if violations.len() > before {
+                break;
+            }
+        }
+        let differs = |field| old.get(field) != new.get(field);
+        self.check_keys(resource_id, &new, differs, &path, violations).await?;
+        if violations.is_empty() && !self.allows(by.principal, Operation::Update, resource_id, &new).await? {
+            violations.push(Violation::whole(Code::Forbidden, "You may not change the row into this."));
+        }
+        self.stage_update(by, resource_id, &old, new);
+        Ok(None)
+    }
+
+    /// Stages an update and its event.
+    pub(super) fn stage_update(&mut self, by: By<'_>, resource_id: ResourceId, old: &Arc<Row>, new: Arc<Row>) {
+        let resource = self.catalog.resource(resource_id);
+        let changed = old.changed_fields(&new, resource).into_iter().filter(|id| !resource.is_system(*id)).collect();
+        self.stage(resource_id, Some(old), Some(Arc::clone(&new)));
+        self.staged.events.push(NewEvent {
+            id: EventId::new(),
+            transaction_id: by.transaction,
+            resource: resource_id,
+            kind: ChangeKind::Updated,
+            changed_fields: changed,
+            before: Some(Arc::clone(old)),
+            after: Some(new),
+            at: self.now,
+            by: by.principal.sub.clone(),
+        });
+    }
+
+    /// The row with a patch, one version on.
+    pub(super) fn changed_row(
+        &self,
+        resource: &Resource,
+        old: &Row,
+        patch: &[(crate::catalog::FieldId, Datum)],
+    ) -> Row {
+        let mut new = old.clone();
+        for (field, value) in patch {
+            new.set(*field, value.clone());
+        }
+        new.set(resource.updated_at(), Datum::Instant(self.now));
+        new.set(resource.version(), Datum::Int(old.version(resource) + 1));
+        new
+    }
+
+    /// Why an update or a delete of this row goes no further: the caller may not see it, it has another version, or the
+    /// caller may not do this with it.
+    pub(super) async fn refuse_existing(
+        &mut self,
+        principal: &Principal,
+        operation: Operation,
+        resource_id: ResourceId,
+        row: &Arc<Row>,
+        if_version: Option<i64>,
+    ) -> Result<Option<Outcome>, Error> {
+        let resource = self.catalog.resource(resource_id);
+        if !self.allows(principal, Operation::Read, resource_id, row).await? {
+            return Ok(Some(not_found(resource)));
+        }
+        if !self.allows(principal, operation, resource_id, row).await? {
+            let verb = if operation == Operation::Delete { "delete" } else { "change" };
+            let message = format!("You may not {verb} this {}.", resource.name);
+            return Ok(Some(refused(Violation::whole(Code::Forbidden, message))));
+        }
+        let version = row.version(resource);
+        match if_version {
+            Some(expected) if expected != version => Ok(Some(Outcome::Refused {
+                violations: vec![Violation::at(
+                    &[],
+                    "ifVersion",
+                    Code::VersionConflict,
+                    format!("The {} has version {version}, not {expected}.", resource.name),
+                )],
+                current: Some(Arc::clone(row)),
+            })),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// There is no such row, or the caller may not see it.
+pub(super) fn not_found(resource: &Resource) -> Outcome {
+    refused(Violation::at(&[], "id", Code::NotFound, format!("There is no such {}.", resource.name)))
+}
+
+fn refused(violation: Violation) -> Outcome {
+    Outcome::Refused { violations: vec![violation], current: None }
+}
