@@ -65,7 +65,7 @@ mod tests {
             "http://127.0.0.1:8080/\n",
             "postgres://me@db/shop\n",
             "4 in resources.graphql\n",
-            "127.0.0.0/8, ::1/128\n",
+            "127.0.0.0/8,::1/128\n",
             "Admin token",
         ] {
             assert!(with_token.contains(expected), "{expected}: {with_token}");

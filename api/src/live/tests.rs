@@ -183,20 +183,18 @@ async fn who_calls() {
 
 #[tokio::test]
 async fn a_connection_must_be_opened_in_time() {
-    let server = TestServer::start(&["--ws-init-timeout", "50ms"]).await;
+    let server = TestServer::start(&["--ws-init-timeout", "1s"]).await;
+    let mut opened = connect(&server).await;
     let mut client = open(&server, &[PROTOCOL]).await.unwrap();
     assert_eq!(client.closed().await, (4408, "Connection initialisation timeout".to_owned()));
-    // One that was opened has no such limit: it lives until something else ends it.
-    let mut opened = connect(&server).await;
-    let mut other = open(&server, &[PROTOCOL]).await.unwrap();
-    assert_eq!(other.closed().await.0, 4408);
+    // One that was opened in time, and before it, goes on.
     opened.nothing_more().await;
 }
 
 #[tokio::test]
 async fn a_token_that_ends_closes_the_socket() {
     let mut server = TestServer::start(&[]).await;
-    let token = server.token("ada", Duration::from_secs(1));
+    let token = server.token("ada", Duration::from_secs(3));
     let mut client = open(&server, &[PROTOCOL]).await.unwrap();
     client.init(json!({"authorization": format!("Bearer {token}")})).await;
     client.subscribe("1", "subscription { wait }").await;
@@ -343,10 +341,10 @@ async fn messages_are_limited() {
 
 #[tokio::test]
 async fn a_client_that_answers_no_pings_is_dropped() {
-    let server = TestServer::start(&["--ws-keepalive", "50ms"]).await;
+    let server = TestServer::start(&["--ws-keepalive", "400ms"]).await;
     let mut client = connect(&server).await;
     // Pongs are sent by the library whenever it is polled, so this one stays.
-    for _ in 0..4 {
+    for _ in 0..3 {
         assert!(matches!(soon(client.socket.next()).await, Some(Ok(Message::Ping(_)))));
     }
     client.nothing_more().await;
