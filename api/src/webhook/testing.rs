@@ -320,6 +320,12 @@ impl Fixture {
         assert_eq!(self.webhook(id).await.sequence, sequence);
     }
 
+    /// Kills a dispatcher, and lets its leases run out.
+    pub async fn kill(&self, dispatching: Dispatching) {
+        dispatching.kill().await;
+        self.run("UPDATE tandem_webhook SET lease_until = 0").await;
+    }
+
     /// Starts a dispatcher.
     pub fn dispatch(&self, schedule: &str) -> Dispatching {
         let parts = Parts {
@@ -347,7 +353,7 @@ pub struct Dispatching {
 }
 
 impl Dispatching {
-    pub async fn kill(mut self) {
+    async fn kill(mut self) {
         self.task.shutdown().await;
     }
 
