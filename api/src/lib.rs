@@ -3,9 +3,11 @@
 //! Start with ARCHITECTURE.md. Arrows between these modules point down only:
 //! `http`, `live` → `schema` → `store` → `log` → `database`; `webhook` → `schema`, `log`; all → `catalog`, `auth`.
 
+pub mod app;
 pub mod auth;
 pub mod catalog;
 pub mod cli;
+pub mod config;
 pub mod database;
 pub mod http;
 pub mod live;
@@ -13,3 +15,6 @@ pub mod log;
 pub mod schema;
 pub mod store;
 pub mod webhook;
+
+#[cfg(test)]
+mod testing;

@@ -36,7 +36,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Sorts the problems by their place. `source` is the text that the places are in.
     pub(super) fn new(file_name: &str, source: &str, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+        list.sort_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
         list.dedup();
         Self { file_name: file_name.to_owned(), lines: source.split('\n').map(str::to_owned).collect(), list }
     }

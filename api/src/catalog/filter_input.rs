@@ -419,3 +419,6 @@ fn any<V>(mut filters: Vec<Filter<V>>) -> Filter<V> {
         _ => Filter::Or(filters),
     }
 }
+
+#[cfg(test)]
+mod tests;

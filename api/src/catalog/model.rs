@@ -144,23 +144,23 @@ impl Resource {
         self.fields().filter(|(_, f)| f.is_column())
     }
 
-    fn from_end(&self, n: usize) -> FieldId {
+    fn nth_from_end(&self, n: usize) -> FieldId {
         FieldId((self.fields.len() - n) as u16)
     }
 
     /// The field `createdAt` of every resource.
     pub fn created_at(&self) -> FieldId {
-        self.from_end(3)
+        self.nth_from_end(3)
     }
 
     /// The field `updatedAt` of every resource.
     pub fn updated_at(&self) -> FieldId {
-        self.from_end(2)
+        self.nth_from_end(2)
     }
 
     /// The field `version` of every resource.
     pub fn version(&self) -> FieldId {
-        self.from_end(1)
+        self.nth_from_end(1)
     }
 
     /// Whether this is one of the four fields that every resource has and no client writes.

@@ -74,9 +74,26 @@ pub fn types_of_resource(type_name: &str) -> Vec<String> {
     names
 }
 
+/// The types of the API that are made for a list of related rows: those that create its rows with their parent.
+pub fn types_of_list(type_name: &str, field_name: &str) -> [String; 2] {
+    let name = format!("{type_name}{}", capitalized(field_name));
+    [format!("{name}Input"), format!("{name}CreateInput")]
+}
+
+/// The type of the API that names one row by a key of several fields: `OrderLineByOrderAndProduct`.
+pub fn type_of_key(type_name: &str, field_names: &[&str]) -> String {
+    let fields: Vec<_> = field_names.iter().map(|name| capitalized(name)).collect();
+    format!("{type_name}By{}", fields.join("And"))
+}
+
 /// Every type of the API that is made for an enum of the file, or for a scalar, its own name left out.
 pub fn types_of_scalar(type_name: &str) -> [String; 2] {
     [format!("{type_name}Filter"), format!("{type_name}ListFilter")]
+}
+
+fn capitalized(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
 }
 
 fn snake_case(name: &str) -> String {
@@ -144,6 +161,8 @@ mod tests {
         for name in ["CategoryChange", "CategoryOrder", "CreateCategoryInput", "UpdateCategoriesPayload"] {
             assert!(names.iter().any(|n| n == name), "{name}");
         }
+        assert_eq!(types_of_list("Order", "lines"), ["OrderLinesInput", "OrderLinesCreateInput"]);
+        assert_eq!(type_of_key("OrderLine", &["order", "product"]), "OrderLineByOrderAndProduct");
         assert_eq!(types_of_scalar("Mood"), ["MoodFilter", "MoodListFilter"]);
     }
 

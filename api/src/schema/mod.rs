@@ -1,43 +1,29 @@
 //! Catalog → the API: its types, and what runs a request against them.
+//!
+//! - [`types`]: the types, as SDL
+//! - `document`: documents, operations and their values, as the specification has them
+//! - `plan`: selections → what to read and how to write it
+//! - `engine`: runs requests; `query`, `mutation`, `changes`, `subscription`, `follower`: the kinds of root fields
 
+mod changes;
+mod core;
+pub(crate) mod document;
+mod engine;
+mod follower;
+mod input;
+mod mutation;
+mod plan;
+mod query;
+mod renderer;
 mod request;
+mod subscription;
+mod tree;
 pub mod types;
+mod webhooks;
 
-use std::sync::Arc;
-
-use futures_util::stream::BoxStream;
-
+pub use engine::{Engine, EngineParts, Error};
+pub use renderer::Renderer;
 pub use request::{Item, OperationKind, Request, Response};
 
-use crate::auth::Principal;
-
-/// Runs GraphQL requests. Cheap to clone.
-#[derive(Clone)]
-pub struct Engine {}
-
-impl Engine {
-    /// The kind of the operation that the request selects, or the response that says why there is none. Parses and
-    /// validates, which is cached by document.
-    pub fn operation_kind(&self, _request: &Request) -> Result<OperationKind, Response> {
-        unimplemented!()
-    }
-
-    /// Runs a query or a mutation. A mutation that has begun is finished even if this future is dropped.
-    pub async fn execute(&self, _request: Request, _principal: Arc<Principal>) -> Response {
-        unimplemented!()
-    }
-
-    /// Starts a subscription, from its `after` argument or from now.
-    pub async fn subscribe(
-        &self,
-        _request: Request,
-        _principal: Arc<Principal>,
-    ) -> Result<BoxStream<'static, Item>, Response> {
-        unimplemented!()
-    }
-
-    /// The SDL of the API, as `schema.graphql` holds it.
-    pub fn sdl(&self) -> &str {
-        unimplemented!()
-    }
-}
+#[cfg(test)]
+mod tests;

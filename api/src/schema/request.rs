@@ -27,6 +27,17 @@ pub enum OperationKind {
     Subscription,
 }
 
+impl OperationKind {
+    pub(crate) fn of(operation: apollo_compiler::executable::OperationType) -> Self {
+        use apollo_compiler::executable::OperationType;
+        match operation {
+            OperationType::Query => Self::Query,
+            OperationType::Mutation => Self::Mutation,
+            OperationType::Subscription => Self::Subscription,
+        }
+    }
+}
+
 /// The answer to a query or a mutation, or to a request that could not be run.
 #[derive(Debug, Clone)]
 pub struct Response {

@@ -184,8 +184,8 @@ impl<'d> FieldTypes<'d, '_, '_, '_> {
         match self.declared.find(name) {
             Some(Named::Enum(id)) if is_list => Some(FieldType::EnumList(id)),
             Some(Named::Enum(id)) => Some(FieldType::Enum(id)),
-            Some(Named::Resource(target)) if is_list => self.to_many(target),
-            Some(Named::Resource(target)) => Some(self.to_one(target)),
+            Some(Named::Resource(target)) if is_list => self.inverse(target),
+            Some(Named::Resource(target)) => Some(self.relation(target)),
             Some(Named::Refused) => None,
             None => {
                 let known = self.declared.type_names.iter().map(|name| name.text.as_str());
@@ -232,7 +232,7 @@ impl<'d> FieldTypes<'d, '_, '_, '_> {
         Some(Scalar::Decimal { precision: precision as u8, scale: scale as u8 })
     }
 
-    fn to_one(&mut self, target: ResourceId) -> FieldType {
+    fn relation(&mut self, target: ResourceId) -> FieldType {
         let relation = self.field.uses.get(Kind::Relation);
         let on_delete = match relation.and_then(|one| one.text("onDelete")) {
             Some(("CASCADE", _)) => OnDelete::Cascade,
@@ -249,7 +249,7 @@ impl<'d> FieldTypes<'d, '_, '_, '_> {
         FieldType::ToOne { target, on_delete }
     }
 
-    fn to_many(&mut self, target: ResourceId) -> Option<FieldType> {
+    fn inverse(&mut self, target: ResourceId) -> Option<FieldType> {
         let owner = &self.declared.resource(self.owner).name.text;
         let other = self.declared.resource(target);
         let points_back = |field: &DeclaredField| field.decl.ty.shape == Shape::Single && field.decl.ty.name == *owner;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::declare::{Declarations, Named, ResourceDecl};
 use super::source::Report;
 use super::syntax::{Name, Shape};
+use super::vocabulary::Kind;
 use crate::catalog::names;
 
 /// Of a resource's prefix, which names its table and begins its ids.
@@ -25,6 +26,7 @@ const API_TYPES: &[&str] = &[
     "ChangeKind",
     "Mutation",
     "Node",
+    "NodeIDFilter",
     "OrderDirection",
     "PageInfo",
     "Query",
@@ -137,8 +139,8 @@ pub fn check_enum_value(name: &Name, report: &mut Report) {
 
 /// Reports what would get the name of something else.
 pub fn check_collisions(all: &Declarations, report: &mut Report) {
-    check_types(all, report);
-    check_root_fields(all, report);
+    let reported = check_root_fields(all, report);
+    check_types(all, &reported, report);
     let mut prefixes: HashMap<String, &str> = HashMap::new();
     for resource in &all.resources {
         let name = resource.name;
@@ -153,20 +155,31 @@ pub fn check_collisions(all: &Declarations, report: &mut Report) {
     }
 }
 
-fn check_types(all: &Declarations, report: &mut Report) {
+/// `reported` are types whose names are known to be too near to another one's: more of the same would follow.
+fn check_types(all: &Declarations, reported: &[&str], report: &mut Report) {
     // By name, the type of the file that it is made for; `None` if it is the API's own.
     let mut made: HashMap<String, Option<&str>> = HashMap::new();
     let scalars = SCALARS.iter().flat_map(|scalar| names::types_of_scalar(scalar));
     let webhooks = WEBHOOK_MUTATIONS.iter().flat_map(|name| ["Input", "Payload"].map(|end| format!("{name}{end}")));
     made.extend(scalars.chain(webhooks).map(|name| (name, None)));
-    let enums = all.enums.iter().flat_map(|e| names::types_of_scalar(&e.name).map(|name| (name, e.name.as_str())));
-    let resources = all.resources.iter().flat_map(|r| {
-        let names = names::types_of_resource(&r.name.text);
-        names.into_iter().map(|name| (name, r.name.text.as_str()))
-    });
-    for (name, owner) in enums.chain(resources) {
-        // The first owner is the one to name; that two owners make one name shows in their root fields too.
-        made.entry(name).or_insert(Some(owner));
+    // A scalar's name has been reported.
+    for name in all.type_names.iter().filter(|name| !SCALARS.contains(&name.text.as_str())) {
+        for ty in made_types(all, &name.text) {
+            let message = match made.get(&ty) {
+                Some(Some(owner)) if *owner == name.text => continue,
+                Some(Some(owner)) => format!("`{}` and `{owner}` would both make the API type `{ty}`", name.text),
+                Some(None) => format!("`{}` would make `{ty}`, which is a type of the API itself", name.text),
+                None => {
+                    made.insert(ty, Some(&name.text));
+                    continue;
+                }
+            };
+            if !reported.contains(&name.text.as_str()) {
+                report.error(name.span, message);
+            }
+            // The others would be the same in other words.
+            break;
+        }
     }
     for name in &all.type_names {
         match made.get(&name.text) {
@@ -179,26 +192,44 @@ fn check_types(all: &Declarations, report: &mut Report) {
     }
 }
 
-fn check_root_fields(all: &Declarations, report: &mut Report) {
+/// What the API makes for a resource or an enum, its own type left out.
+fn made_types(all: &Declarations, name: &str) -> Vec<String> {
+    let Some(Named::Resource(id)) = all.find(name) else { return names::types_of_scalar(name).to_vec() };
+    let resource = all.resource(id);
+    let mut types = names::types_of_resource(name);
+    for (_, field) in resource.fields() {
+        let is_list = field.decl.ty.shape != Shape::Single;
+        if is_list && matches!(all.find(&field.decl.ty.name), Some(Named::Resource(_))) {
+            types.extend(names::types_of_list(name, &field.decl.name.text));
+        }
+    }
+    for key in resource.uses.all(Kind::Unique) {
+        let fields: Vec<_> = key.texts("fields").into_iter().map(|(field, _)| field).collect();
+        types.extend((fields.len() > 1).then(|| names::type_of_key(name, &fields)));
+    }
+    types
+}
+
+/// Returns the types that it has reported.
+fn check_root_fields<'a>(all: &Declarations<'a>, report: &mut Report) -> Vec<&'a str> {
+    let mut reported = Vec::new();
     let mut taken: HashMap<String, Option<&str>> = API_QUERIES.iter().map(|name| ((*name).to_owned(), None)).collect();
     for resource in all.resources.iter().filter(|resource| resource.is_root()) {
         let name = resource.name;
         let singular = names::singular(&name.text);
         for field in [names::plural(&singular), singular] {
-            match taken.insert(field.clone(), Some(&name.text)) {
+            let message = match taken.insert(field.clone(), Some(&name.text)) {
                 Some(Some(other)) => {
-                    let message = format!("`{}` and `{other}` would both have the root field `{field}`", name.text);
-                    report.error(name.span, message);
+                    format!("`{}` and `{other}` would both have the root field `{field}`", name.text)
                 }
-                Some(None) => {
-                    let message =
-                        format!("`{}` would have the root field `{field}`, which is the API's own", name.text);
-                    report.error(name.span, message);
-                }
-                None => {}
-            }
+                Some(None) => format!("`{}` would have the root field `{field}`, which is the API's own", name.text),
+                None => continue,
+            };
+            report.error(name.span, message);
+            reported.push(name.text.as_str());
         }
     }
+    reported
 }
 
 fn check_fields(all: &Declarations, resource: &ResourceDecl, report: &mut Report) {

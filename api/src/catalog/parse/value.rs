@@ -266,7 +266,7 @@ fn dedent(raw: &str) -> String {
     let indent = lines.iter().skip(1).filter(|line| !is_blank(line)).map(|line| indent_of(line)).min().unwrap_or(0);
     let mut out: Vec<_> = lines.iter().take(1).copied().collect();
     out.extend(lines.iter().skip(1).map(|line| line.get(indent..).unwrap_or_default()));
-    let Some(first) = out.iter().position(|line| !is_blank(&line)) else { return String::new() };
-    let last = out.iter().rposition(|line| !is_blank(&line)).unwrap_or(first);
+    let Some(first) = out.iter().position(|line| !is_blank(line)) else { return String::new() };
+    let last = out.iter().rposition(|line| !is_blank(line)).unwrap_or(first);
     out[first..=last].join("\n")
 }

@@ -45,11 +45,7 @@ enum Value {
 impl ObjectPlan {
     /// Plans an object of a resource's type. What must be read for it is added to `shape`, which other plans for the same
     /// row may share.
-    pub(crate) fn new(
-        context: &Context<'_>,
-        selected: &Selected<'_>,
-        shape: &mut Shape,
-    ) -> Result<Self, GraphqlError> {
+    pub(crate) fn new(context: &Context<'_>, selected: &Selected<'_>, shape: &mut Shape) -> Result<Self, GraphqlError> {
         let resource_id = shape.resource;
         let resource = context.resource(resource_id);
         let mut fields = Vec::new();
@@ -58,6 +54,7 @@ impl ObjectPlan {
             let planned = match resource.find(field.name) {
                 None => Guarded::type_name(&resource.name, location),
                 Some(id) => {
+                    context.check_selection(resource_id, id).map_err(|error| error.at(location))?;
                     let guard = guard(context, shape, id);
                     let value = Self::value(context, &field, shape, id)?;
                     Guarded { guard, name: field.name.to_owned(), location, value }
@@ -110,6 +107,7 @@ impl ObjectPlan {
             let planned = match column {
                 None => Guarded::type_name(&type_name, location),
                 Some((id, _)) => {
+                    context.check_selection(resource_id, id).map_err(|error| error.at(location))?;
                     let guard = guard(context, shape, id);
                     let value = Value::Column { slot: shape.column(id), field: id };
                     Guarded { guard, name: field.name.to_owned(), location, value }
@@ -129,7 +127,11 @@ impl ObjectPlan {
                 Guard::Closed => false,
                 Guard::Test(slot) => nodes[slot] == Node::Leaf(Datum::Bool(true)),
             };
-            if is_open { self.write_value(&field.value, nodes, out) } else { out.forbidden(&field.name, field.location) }
+            if is_open {
+                self.write_value(&field.value, nodes, out)
+            } else {
+                out.forbidden(&field.name, field.location)
+            }
         });
     }
 

@@ -27,12 +27,9 @@ pub(crate) fn parse(
     match terms.iter().position(is_id) {
         // What comes after the id decides nothing.
         Some(i) => terms.truncate(i + 1),
-        None => terms.push(OrderTerm {
-            through: Vec::new(),
-            field: Resource::ID,
-            is_descending: false,
-            is_nullable: false,
-        }),
+        None => {
+            terms.push(OrderTerm { through: Vec::new(), field: Resource::ID, is_descending: false, is_nullable: false })
+        }
     }
     Ok(terms)
 }

@@ -20,6 +20,11 @@ impl Key {
         quoted.push(b':');
         Self { name: name.to_owned(), quoted: quoted.into() }
     }
+
+    /// Writes `"key":`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.quoted);
+    }
 }
 
 /// What is being written.
@@ -80,11 +85,7 @@ impl<'a> Output<'a> {
     }
 
     /// Writes an object: for each key what `value` writes.
-    pub(crate) fn object<T>(
-        &mut self,
-        fields: &[(Key, T)],
-        mut value: impl FnMut(&mut Self, &T),
-    ) {
+    pub(crate) fn object<T>(&mut self, fields: &[(Key, T)], mut value: impl FnMut(&mut Self, &T)) {
         self.bytes.push(b'{');
         for (i, (key, field)) in fields.iter().enumerate() {
             if i > 0 {

@@ -1,0 +1,80 @@
+//! Request errors that a transport itself finds, before or instead of the engine.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::auth;
+
+/// A request error with its code; the message is safe to give to the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `extensions.code`.
+    pub code: Code,
+    /// `message`.
+    pub message: Cow<'static, str>,
+}
+
+/// The codes of errors that a transport finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The request is not formed as it should be.
+    BadUserInput,
+    /// The token is bad.
+    Unauthenticated,
+    /// It is not allowed, whoever asks.
+    Forbidden,
+    /// The client asked for a document by its hash alone.
+    PersistedQueryNotFound,
+    /// Too many at a time.
+    RateLimited,
+    /// It took too long.
+    Timeout,
+}
+
+impl Code {
+    fn name(self) -> &'static str {
+        match self {
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::Timeout => "TIMEOUT",
+        }
+    }
+}
+
+impl Problem {
+    /// An error with this code.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// A request that is not formed as it should be.
+    pub fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::BadUserInput, message)
+    }
+
+    /// A query or mutation that took longer than it may.
+    pub fn timeout() -> Self {
+        Self::new(Code::Timeout, "the operation took too long; a mutation may still be carried out")
+    }
+
+    /// The JSON array of errors, as an `error` message carries it.
+    pub fn errors(&self) -> Value {
+        json!([{ "message": self.message, "extensions": { "code": self.code.name() } }])
+    }
+
+    /// The JSON object of a response that has nothing but this error.
+    pub fn response(&self) -> Bytes {
+        json!({ "errors": self.errors() }).to_string().into()
+    }
+}
+
+impl From<auth::Error> for Problem {
+    fn from(error: auth::Error) -> Self {
+        Self::new(Code::Unauthenticated, error.to_string())
+    }
+}

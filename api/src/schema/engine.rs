@@ -1,0 +1,325 @@
+//! Runs a request: document → operation → plans → statements → bytes.
+//!
+//! Root fields of a query are planned first, all of them, and then run side by side; those of a mutation run one after
+//! the other. An error of a root field makes it null, or all of `data` where it may not be null.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::join_all;
+use futures_util::stream::BoxStream;
+use serde_json::Map;
+
+use super::core::{Core, position_error};
+use super::document::{
+    Documents, ErrorCode, GraphqlError, Operation, PathSegment, Selected, request_error, write_errors,
+};
+use super::follower::Follower;
+use super::mutation::MutationPlan;
+use super::plan::{Context, Key, Output};
+use super::query::RootPlan;
+use super::renderer::Renderer;
+use super::request::{Item, OperationKind, Request, Response};
+use super::webhooks::Webhooks;
+use super::{subscription, types};
+use crate::auth::Principal;
+use crate::catalog::Catalog;
+use crate::database::Database;
+use crate::log::Hub;
+use crate::store::{AsOf, Writer};
+use crate::webhook::Wake;
+use crate::webhook::egress::Guard;
+use crate::webhook::registry::Registry;
+
+/// Runs GraphQL requests. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    core: Arc<Core>,
+    registry: Registry,
+    /// Whether responses say in `extensions.debug` how many statements they took.
+    debug_extensions: bool,
+}
+
+/// What an [`Engine`] works with.
+pub struct EngineParts {
+    /// The resources.
+    pub catalog: Arc<Catalog>,
+    /// The read side.
+    pub database: Database,
+    /// The write side.
+    pub writer: Writer,
+    /// The log.
+    pub hub: Hub,
+    /// Which addresses webhooks may reach.
+    pub guard: Guard,
+    /// Tells the dispatcher about changed webhooks.
+    pub wake: Wake,
+    /// Whether responses say in `extensions.debug` how many statements they took.
+    pub debug_extensions: bool,
+}
+
+/// Why there is no API for a catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its types could not be made.
+    #[error(transparent)]
+    Types(#[from] types::Error),
+    /// Its SDL could not be read again.
+    #[error(transparent)]
+    Documents(#[from] super::document::Error),
+}
+
+/// What became of a root field: its bytes, or null.
+struct Root {
+    key: Key,
+    bytes: Vec<u8>,
+    errors: Vec<GraphqlError>,
+    /// It failed and its type does not allow null.
+    is_fatal: bool,
+}
+
+impl Engine {
+    /// An engine for the API of this catalog.
+    ///
+    /// # Errors
+    /// If the types of the API cannot be made, which the checks of the resource file should have found.
+    pub fn new(parts: EngineParts) -> Result<Self, Error> {
+        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
+        let documents = Documents::new(types::build(&catalog)?)?;
+        let as_of = AsOf::new(database.clone(), Arc::clone(&catalog));
+        let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
+        let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
+        let renderer = Arc::new(Renderer { core: Arc::clone(&core) });
+        let registry = Registry::new(database, registry_writer, registry_catalog, renderer, guard, wake);
+        Ok(Self { core, registry, debug_extensions })
+    }
+
+    /// What the dispatcher renders events with.
+    pub fn renderer(&self) -> Renderer {
+        Renderer { core: Arc::clone(&self.core) }
+    }
+
+    /// The kind of the operation that the request selects, or the response that says why there is none. Parses and
+    /// validates, which is cached by document.
+    pub fn operation_kind(&self, request: &Request) -> Result<OperationKind, Response> {
+        let prepared = self.core.documents.prepare(&request.query).map_err(|errors| request_error(&errors))?;
+        let definition = prepared.operation(request.operation_name.as_deref());
+        Ok(OperationKind::of(definition.map_err(|error| request_error(&[error]))?.operation_type))
+    }
+
+    /// Runs a query or a mutation. A mutation that has begun is finished even if this future is dropped.
+    pub async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
+        if let Some(response) = self.core.documents.introspect(&request).await {
+            return response;
+        }
+        match self.operation_kind(&request) {
+            Err(response) => response,
+            Ok(OperationKind::Query) => self.run(request, principal).await,
+            Ok(OperationKind::Mutation) => {
+                let engine = self.clone();
+                let task = tokio::spawn(async move { engine.run(request, principal).await });
+                task.await.unwrap_or_else(|_| {
+                    let message = "The mutation failed inside the server.";
+                    request_error(&[GraphqlError::new(ErrorCode::Internal, message)])
+                })
+            }
+            Ok(OperationKind::Subscription) => {
+                let message = "Subscriptions need a WebSocket (graphql-transport-ws) or Server-Sent Events.";
+                request_error(&[GraphqlError::new(ErrorCode::BadUserInput, message)])
+            }
+        }
+    }
+
+    async fn run(&self, request: Request, principal: Arc<Principal>) -> Response {
+        let core = &*self.core;
+        let prepared = match core.documents.prepare(&request.query) {
+            Ok(prepared) => prepared,
+            Err(errors) => return request_error(&errors),
+        };
+        let operation =
+            Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables);
+        let operation = match operation {
+            Ok(operation) => operation,
+            Err(errors) => return request_error(&errors),
+        };
+        let counter = Arc::new(AtomicU64::new(0));
+        let database =
+            if self.debug_extensions { core.database.counted(Arc::clone(&counter)) } else { core.database.clone() };
+        let fields = operation.root_fields();
+        let roots = match operation.kind() {
+            OperationKind::Mutation => {
+                let mut roots = Vec::with_capacity(fields.len());
+                for field in &fields {
+                    let plan = plan_mutation(core, &operation, &principal, field);
+                    roots.push(self.run_mutation(&operation, &principal, field, plan).await);
+                }
+                roots
+            }
+            OperationKind::Query | OperationKind::Subscription => {
+                let plans = plan_query(core, &operation, &principal, &fields);
+                let runs = plans.into_iter().zip(&fields);
+                let run = |(plan, field)| self.run_query(&operation, &database, &principal, field, plan);
+                join_all(runs.map(run)).await
+            }
+        };
+        let statements = self.debug_extensions.then(|| counter.load(Ordering::Relaxed));
+        respond(roots, statements)
+    }
+
+    /// Starts a subscription, from its `after` argument or from now.
+    pub async fn subscribe(
+        &self,
+        request: Request,
+        principal: Arc<Principal>,
+    ) -> Result<BoxStream<'static, Item>, Response> {
+        let (follower, after) =
+            follow(&self.core, &request, &principal, false).map_err(|errors| request_error(&errors))?;
+        let hub = &self.core.hub;
+        let position = match after {
+            Some(cursor) => {
+                let position = hub.position(&cursor).await;
+                position.map_err(|error| request_error(&[position_error(&error)]))?
+            }
+            None => hub.tail(),
+        };
+        Ok(subscription::stream(Arc::clone(&self.core), follower, position))
+    }
+
+    async fn run_query(
+        &self,
+        operation: &Operation<'_>,
+        database: &Database,
+        principal: &Arc<Principal>,
+        field: &Selected<'_>,
+        plan: Planned<RootPlan>,
+    ) -> Root {
+        let mut out = Output::new(&self.core.catalog, &self.core.hub);
+        out.path.push(PathSegment::Field(field.key.to_owned()));
+        let result = match plan {
+            Ok(Some(plan)) => plan.run(&self.core, database, principal, &mut out).await,
+            Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
+            Err(error) => Err(error),
+        };
+        finish(field, out, result)
+    }
+
+    async fn run_mutation(
+        &self,
+        operation: &Operation<'_>,
+        principal: &Arc<Principal>,
+        field: &Selected<'_>,
+        plan: Planned<MutationPlan>,
+    ) -> Root {
+        let mut out = Output::new(&self.core.catalog, &self.core.hub);
+        out.path.push(PathSegment::Field(field.key.to_owned()));
+        let result = match plan {
+            Ok(Some(plan)) => plan.run(&self.core, principal, &mut out).await,
+            Ok(None) if field.name == "__typename" => {
+                out.text("Mutation");
+                Ok(())
+            }
+            Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
+            Err(error) => Err(error),
+        };
+        finish(field, out, result)
+    }
+
+    fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
+        Webhooks { core: &self.core, registry: &self.registry, operation, principal }
+    }
+
+    /// The SDL of the API, as `schema.graphql` holds it.
+    pub fn sdl(&self) -> &str {
+        self.core.documents.sdl()
+    }
+}
+
+/// Plans a subscription document. Gives its `after` argument too. A strict one selects nothing that the principal may
+/// not read.
+pub(crate) fn follow(
+    core: &Core,
+    request: &Request,
+    principal: &Principal,
+    is_strict: bool,
+) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
+    let prepared = core.documents.prepare(&request.query)?;
+    let operation = Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
+    if operation.kind() != OperationKind::Subscription {
+        let message = "This is not a subscription.";
+        return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
+    }
+    let root = operation.root_fields();
+    let new_context = if is_strict { Context::strict } else { Context::new };
+    Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
+        Some(field) => vec![located(error, field)],
+        None => vec![error],
+    })
+}
+
+type Planned<T> = Result<Option<T>, GraphqlError>;
+
+fn plan_query<'d>(
+    core: &'d Core,
+    operation: &'d Operation<'d>,
+    principal: &'d Principal,
+    fields: &[Selected<'d>],
+) -> Vec<Planned<RootPlan>> {
+    let has_introspection = fields.iter().any(|field| matches!(field.name, "__schema" | "__type"));
+    let mut introspection = if has_introspection { core.documents.introspect_part(operation) } else { Map::new() };
+    let context = Context::new(&core.catalog, operation, principal);
+    fields.iter().map(|field| RootPlan::new(&context, field, &mut introspection)).collect()
+}
+
+fn plan_mutation(
+    core: &Core,
+    operation: &Operation<'_>,
+    principal: &Principal,
+    field: &Selected<'_>,
+) -> Planned<MutationPlan> {
+    MutationPlan::new(&Context::new(&core.catalog, operation, principal), field)
+}
+
+fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlError>) -> Root {
+    let mut is_fatal = false;
+    if let Err(error) = result {
+        out.bytes.clear();
+        out.null();
+        out.errors = vec![located(error, field)];
+        is_fatal = field.fields.first().is_some_and(|field| field.ty().is_non_null());
+    }
+    Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }
+}
+
+/// An error of a root field.
+fn located(error: GraphqlError, field: &Selected<'_>) -> GraphqlError {
+    let error = if error.locations.is_empty() { error.at(field.location()) } else { error };
+    error.with_path(vec![PathSegment::Field(field.key.to_owned())])
+}
+
+fn respond(roots: Vec<Root>, statements: Option<u64>) -> Response {
+    let mut body = Vec::with_capacity(64 + roots.iter().map(|root| root.bytes.len() + 16).sum::<usize>());
+    body.extend_from_slice(b"{\"data\":");
+    if roots.iter().any(|root| root.is_fatal) {
+        body.extend_from_slice(b"null");
+    } else {
+        body.push(b'{');
+        for (i, root) in roots.iter().enumerate() {
+            if i > 0 {
+                body.push(b',');
+            }
+            root.key.write(&mut body);
+            body.extend_from_slice(&root.bytes);
+        }
+        body.push(b'}');
+    }
+    let errors: Vec<GraphqlError> = roots.into_iter().flat_map(|root| root.errors).collect();
+    if !errors.is_empty() {
+        body.extend_from_slice(b",\"errors\":");
+        write_errors(&errors, &mut body);
+    }
+    if let Some(statements) = statements {
+        body.extend_from_slice(format!(",\"extensions\":{{\"debug\":{{\"statements\":{statements}}}}}").as_bytes());
+    }
+    body.push(b'}');
+    Response { body: body.into(), is_request_error: false }
+}

@@ -1,0 +1,147 @@
+//! The engine on both databases, without a transport.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::Item;
+use crate::auth::Principal;
+use crate::testing::{STORE, TestApp, admin, on_both, person, request};
+
+async fn make_product(app: &TestApp, sku: &str) -> String {
+    let made = app
+        .run(
+            &admin(),
+            "mutation($i: CreateProductInput!) { createProduct(input: $i) { product { id } userErrors { code message path } } }",
+            json!({"i": {"sku": sku, "name": format!("Product {sku}"), "price": "12.5", "tags": ["a", "b"]}}),
+        )
+        .await;
+    made["data"]["createProduct"]["product"]["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_is_made_changed_read_and_removed() {
+    on_both(STORE, async |app| {
+        let id = make_product(app, "LAMP-1").await;
+        let query = "query($id: ID!) { product(by: {id: $id}) { id sku price stock tags version createdAt __typename } }";
+        let read = app.run(&person("x", &[]), query, json!({"id": id})).await;
+        let product = &read["data"]["product"];
+        assert_eq!(product["price"], "12.50", "{read}");
+        assert_eq!(product["tags"], json!(["a", "b"]));
+        assert_eq!((&product["version"], &product["stock"]), (&json!(1), &json!(0)));
+        assert_eq!(read["extensions"]["debug"]["statements"], 1);
+
+        let update = "mutation($i: UpdateProductInput!) { updateProduct(input: $i) {
+            product { price version } change { kind version changedFields transition before { price } after { price } }
+            userErrors { code path } } }";
+        let updated = app.run(&admin(), update, json!({"i": {"id": id, "patch": {"price": "13"}, "ifVersion": 1}})).await;
+        let payload = &updated["data"]["updateProduct"];
+        assert_eq!(payload["product"], json!({"price": "13.00", "version": 2}), "{updated}");
+        assert_eq!(payload["change"]["changedFields"], json!(["price"]));
+        assert_eq!(payload["change"]["before"]["price"], "12.50");
+
+        let stale = app.run(&admin(), update, json!({"i": {"id": id, "patch": {"price": "14"}, "ifVersion": 1}})).await;
+        let payload = &stale["data"]["updateProduct"];
+        assert_eq!(payload["userErrors"], json!([{"code": "VERSION_CONFLICT", "path": ["ifVersion"]}]), "{stale}");
+        assert_eq!(payload["product"]["version"], 2);
+
+        let removed = app
+            .run(
+                &admin(),
+                "mutation($i: DeleteProductInput!) { deleteProduct(input: $i) { deletedProductId change { kind version } } }",
+                json!({"i": {"id": id}}),
+            )
+            .await;
+        assert_eq!(removed["data"]["deleteProduct"]["deletedProductId"], json!(id), "{removed}");
+        assert_eq!(removed["data"]["deleteProduct"]["change"], json!({"kind": "DELETED", "version": 3}));
+
+        let log = app.run(&admin(), "{ changes { nodes { position kind version type } pageInfo { hasNextPage } } }", json!({})).await;
+        let positions: Vec<_> = log["data"]["changes"]["nodes"].as_array().unwrap().iter().map(|n| n["position"].clone()).collect();
+        assert_eq!(positions, [json!("1"), json!("2"), json!("3")], "{log}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nested_query_is_one_statement() {
+    on_both(STORE, async |app| {
+        let product = make_product(app, "LAMP-1").await;
+        let ann = person("ann", &[]);
+        let made = app
+            .run(
+                &ann,
+                "mutation { createCustomer(input: {email: \"ann@shop.example\"}) { customer { id } userErrors { code message path } } }",
+                json!({}),
+            )
+            .await;
+        let customer = made["data"]["createCustomer"]["customer"]["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        let made = app
+            .run(
+                &ann,
+                "mutation($i: CreateOrderInput!) { createOrder(input: $i) {
+                    order { number status lines { nodes { quantity product { sku } } } } userErrors { code message path } } }",
+                json!({"i": {"customerId": customer, "lines": {"create": [{"productId": product, "quantity": 2, "unitPrice": "12.50"}]}}}),
+            )
+            .await;
+        assert_eq!(
+            made["data"]["createOrder"]["order"],
+            json!({"number": "1", "status": "DRAFT", "lines": {"nodes": [{"quantity": 2, "product": {"sku": "LAMP-1"}}]}}),
+            "{made}"
+        );
+        let read = app
+            .run(
+                &ann,
+                "{ orders(filter: {customer: {email: {endsWith: \".example\"}}}, orderBy: [{createdAt: DESC}]) {
+                    totalCount asOf pageInfo { hasNextPage endCursor }
+                    nodes { number customer { email orders { totalCount } } lines(first: 10) { nodes { unitPrice product { name } } } } } }",
+                json!({}),
+            )
+            .await;
+        assert_eq!(read["extensions"]["debug"]["statements"], 1, "{read}");
+        let orders = &read["data"]["orders"];
+        assert_eq!(orders["totalCount"], 1);
+        assert_eq!(orders["nodes"][0]["customer"]["orders"]["totalCount"], 1);
+        assert_eq!(orders["nodes"][0]["lines"]["nodes"][0]["product"]["name"], "Product LAMP-1");
+
+        let others = app.run(&person("bob", &[]), "{ orders { totalCount nodes { number } } customers { totalCount } }", json!({})).await;
+        assert_eq!(others["data"], json!({"orders": {"totalCount": 0, "nodes": []}, "customers": {"totalCount": 0}}));
+    })
+    .await;
+}
+
+async fn next(items: &mut (impl StreamExt<Item = Item> + Unpin)) -> Value {
+    let item = tokio::time::timeout(std::time::Duration::from_secs(10), items.next()).await.unwrap().unwrap();
+    match item {
+        Item::Next { body, .. } => serde_json::from_slice(&body).unwrap(),
+        Item::Error(errors) => panic!("{}", String::from_utf8_lossy(&errors)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_continues_from_as_of() {
+    on_both(STORE, async |app| {
+        let anonymous = Arc::new(Principal::anonymous());
+        make_product(app, "LAMP-1").await;
+        let read = app.run(&anonymous, "{ products { asOf totalCount } }", json!({})).await;
+        let as_of = read["data"]["products"]["asOf"].as_str().unwrap().to_owned();
+        make_product(app, "LAMP-2").await;
+        let subscription =
+            "subscription($after: String) { productChanged(after: $after, filter: {sku: {startsWith: \"LAMP\"}}) {
+            kind transition position after { sku cost } } }";
+        let variables = json!({"after": as_of}).as_object().cloned().unwrap();
+        let items = app.parts.engine.subscribe(request(subscription, variables), anonymous).await;
+        let mut items = items.unwrap_or_else(|response| panic!("{}", String::from_utf8_lossy(&response.body)));
+        let first = next(&mut items).await;
+        let change = &first["data"]["productChanged"];
+        assert_eq!(change["after"], json!({"sku": "LAMP-2", "cost": null}), "{first}");
+        assert_eq!(change["position"], Value::Null);
+        assert_eq!(first["errors"][0]["path"], json!(["productChanged", "after", "cost"]));
+        assert_eq!(first["errors"][0]["extensions"]["code"], "FORBIDDEN");
+        assert!(first["extensions"]["cursor"].is_string());
+        make_product(app, "LAMP-3").await;
+        let second = next(&mut items).await;
+        assert_eq!(second["data"]["productChanged"]["after"]["sku"], "LAMP-3");
+    })
+    .await;
+}
