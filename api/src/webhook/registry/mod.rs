@@ -338,7 +338,7 @@ impl Registry {
                 (self.check_events(names, owner, errors)?, "events")
             }
             (Some(_), Some(_)) => {
-                errors.push(UserError::at(&["events"], Code::Invalid, "give query or events, not both"));
+                errors.push(UserError::at(&["query"], Code::Invalid, "give query or events, not both"));
                 return None;
             }
             (None, None) => {
