@@ -9,7 +9,8 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::live::{Code, Problem};
+use crate::live::Problem;
+use crate::schema::ErrorCode;
 use crate::schema::Request;
 
 /// A request that cannot be read: the status of the answer and what is wrong.
@@ -69,7 +70,7 @@ impl Parameters {
             return Err(match extensions.contains_key("persistedQuery") {
                 // The words and the status that clients of automatic persisted queries wait for before they send the
                 // document itself.
-                true => (StatusCode::OK, Problem::new(Code::PersistedQueryNotFound, "PersistedQueryNotFound")),
+                true => (StatusCode::OK, Problem::new(ErrorCode::PersistedQueryNotFound, "PersistedQueryNotFound")),
                 false => bad_request("the parameter \"query\" is missing"),
             });
         };

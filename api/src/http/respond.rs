@@ -8,7 +8,8 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::negotiate::MediaType;
-use crate::live::{Code, Problem};
+use crate::live::Problem;
+use crate::schema::ErrorCode;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -37,7 +38,7 @@ pub fn graphql(media: MediaType, status: StatusCode, body: Bytes) -> Response {
 /// A request that was refused before it came to the engine.
 pub fn refused(media: MediaType, status: StatusCode, problem: &Problem) -> Response {
     let mut response = graphql(media, status, problem.response());
-    if problem.code == Code::Unauthenticated {
+    if problem.code == ErrorCode::Unauthenticated {
         let challenge =
             format!("Bearer error=\"invalid_token\", error_description=\"{}\"", problem.message.replace('"', "'"));
         let challenge = HeaderValue::try_from(challenge);

@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::message::{ClientMessage, Frames, connection_ack, pong};
 use super::operations::{Frame, Operations, frames};
-use super::{Code, Executor, Live, Problem};
+use super::{Executor, Live, Problem};
 use crate::auth::Principal;
-use crate::schema::Request;
+use crate::schema::{ErrorCode, Request};
 
 /// Frames that are put into the buffer of the socket before it is flushed.
 const MAX_COALESCED_FRAMES: usize = 64;
@@ -233,7 +233,7 @@ impl<E: Executor> Connection<E> {
         let limit = self.live.settings.ws_max_operations;
         if self.operations.len() >= limit as usize {
             let message = format!("this connection already has {limit} operations");
-            let errors = Problem::new(Code::RateLimited, message).errors().to_string();
+            let errors = Problem::new(ErrorCode::RateLimited, message).errors().to_string();
             return self.feed(Frames::new(&id).error(errors.as_bytes())).await;
         }
         let id: Arc<str> = id.into();

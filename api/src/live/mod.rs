@@ -28,7 +28,7 @@ use crate::auth::Authenticator;
 use crate::config::{Settings, WebSocketSettings};
 
 pub use executor::Executor;
-pub use problem::{Code, Problem};
+pub use problem::Problem;
 pub use upgrade::{is_upgrade, upgrade};
 
 /// What all sockets share.

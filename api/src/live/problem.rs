@@ -6,60 +6,31 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::auth;
+use crate::schema::ErrorCode;
 
 /// A request error with its code; the message is safe to give to the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// `extensions.code`.
-    pub code: Code,
+    pub code: ErrorCode,
     /// `message`.
     pub message: Cow<'static, str>,
 }
 
-/// The codes of errors that a transport finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// The request is not formed as it should be.
-    BadUserInput,
-    /// The token is bad.
-    Unauthenticated,
-    /// It is not allowed, whoever asks.
-    Forbidden,
-    /// The client asked for a document by its hash alone.
-    PersistedQueryNotFound,
-    /// Too many at a time.
-    RateLimited,
-    /// It took too long.
-    Timeout,
-}
-
-impl Code {
-    fn name(self) -> &'static str {
-        match self {
-            Self::BadUserInput => "BAD_USER_INPUT",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::Timeout => "TIMEOUT",
-        }
-    }
-}
-
 impl Problem {
     /// An error with this code.
-    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into() }
     }
 
     /// A request that is not formed as it should be.
     pub fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Code::BadUserInput, message)
+        Self::new(ErrorCode::BadUserInput, message)
     }
 
     /// A query or mutation that took longer than it may.
     pub fn timeout() -> Self {
-        Self::new(Code::Timeout, "the operation took too long; a mutation may still be carried out")
+        Self::new(ErrorCode::Timeout, "the operation took too long; a mutation may still be carried out")
     }
 
     /// The JSON array of errors, as an `error` message carries it.
@@ -75,6 +46,6 @@ impl Problem {
 
 impl From<auth::Error> for Problem {
     fn from(error: auth::Error) -> Self {
-        Self::new(Code::Unauthenticated, error.to_string())
+        Self::new(ErrorCode::Unauthenticated, error.to_string())
     }
 }

@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::connection::Connection;
-use super::{Code, Executor, Live, Problem};
+use super::{Executor, Live, Problem};
+use crate::schema::ErrorCode;
 
 /// The only subprotocol spoken.
 pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -28,7 +29,7 @@ pub fn is_upgrade(headers: &HeaderMap) -> bool {
 pub async fn upgrade<E: Executor>(live: &Arc<Live<E>>, mut parts: Parts) -> Result<Response, (StatusCode, Problem)> {
     if !origin_allowed(&parts.headers, &live.origins) {
         let message = "web pages of this origin may not open a WebSocket here";
-        return Err((StatusCode::FORBIDDEN, Problem::new(Code::Forbidden, message)));
+        return Err((StatusCode::FORBIDDEN, Problem::new(ErrorCode::Forbidden, message)));
     }
     let principal = live.authenticator.authenticate(&parts.headers).await;
     let principal = principal.map_err(|error| (StatusCode::UNAUTHORIZED, error.into()))?;
@@ -36,10 +37,10 @@ pub async fn upgrade<E: Executor>(live: &Arc<Live<E>>, mut parts: Parts) -> Resu
         .await
         .map_err(|rejection| (rejection.status(), Problem::bad_input(rejection.body_text())))?;
     if live.shutdown.is_cancelled() {
-        return Err((StatusCode::SERVICE_UNAVAILABLE, Problem::new(Code::RateLimited, "the server is stopping")));
+        return Err((StatusCode::SERVICE_UNAVAILABLE, Problem::new(ErrorCode::RateLimited, "the server is stopping")));
     }
     let permit = live.connections.clone().try_acquire_owned().map_err(|_| {
-        let problem = Problem::new(Code::RateLimited, "the server has as many sockets as it may have");
+        let problem = Problem::new(ErrorCode::RateLimited, "the server has as many sockets as it may have");
         (StatusCode::SERVICE_UNAVAILABLE, problem)
     })?;
 

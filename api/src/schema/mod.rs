@@ -21,6 +21,7 @@ mod tree;
 pub mod types;
 mod webhooks;
 
+pub use document::ErrorCode;
 pub use engine::{Engine, EngineParts, Error};
 pub use renderer::Renderer;
 pub use request::{Item, OperationKind, Request, Response};

@@ -95,11 +95,6 @@ impl Documents {
         Ok(Self { schema, sdl: api.sdl, introspection: api.schema, cache })
     }
 
-    /// The schema of the API, and of introspection.
-    pub fn schema(&self) -> &Valid<Schema> {
-        &self.schema
-    }
-
     /// The schema as text.
     pub fn sdl(&self) -> &str {
         &self.sdl

@@ -77,7 +77,7 @@ async fn tools_can_read_the_whole_schema() {
         named(&schema["directives"], directive);
     }
     let documents = shop();
-    for (name, ty) in &documents.schema().types {
+    for (name, ty) in &documents.schema.types {
         let listed = named(&schema["types"], name);
         let fields = listed["fields"].as_array().or(listed["inputFields"].as_array());
         let expected = match ty {
