@@ -19,12 +19,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::dispatcher::{Dispatcher, Parts, Settings, Wake};
+use super::dispatcher::{Dispatcher, Parts, Settings};
 use super::egress::{AllowList, Guard};
 use super::registry::{Document, NewWebhook, Registry};
 use super::render::{Follow, Refusal, Render, RenderError, Rendered};
 use super::send::Sender;
-use super::{Webhook, retry};
+use super::{Wake, Webhook, retry};
 use crate::auth::Principal;
 use crate::catalog::{
     Access, Allow, Catalog, Constraint, EnumType, EnumValue, Field, FieldType, Operations, Resource, Rule, Scalar,

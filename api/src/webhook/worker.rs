@@ -198,6 +198,7 @@ impl Worker {
     /// Whether there is room for one more attempt.
     fn may_start(&self) -> bool {
         !self.is_stopping
+            && !self.stop.is_cancelled()
             && self.in_flight.len() < self.target.borrow().max_in_flight
             && self.outcomes.len() < MAX_UNCOMMITTED
     }

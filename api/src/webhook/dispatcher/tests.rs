@@ -210,11 +210,12 @@ async fn a_paused_webhook_keeps_its_events(fixture: &mut Fixture) {
         fixture.registry.update(&fixture.owner, webhook.id, patch).await.unwrap()
     };
     set(Status::Paused).await;
+    fixture.append(2).await;
     eventually("the worker has gone", async || {
         fixture.query("SELECT 1 FROM tandem_webhook WHERE lease_holder IS NULL").await.pop()
     })
     .await;
-    fixture.append(2).await;
+    assert_eq!(receiver.received().len(), 1);
     set(Status::Enabled).await;
     fixture.wait_for_progress(webhook.id, 3, 3).await;
     assert_eq!(receiver.received().len(), 3);
