@@ -9,8 +9,8 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::app::BadInput;
-use crate::auth::{KeyError, NewToken, issue, local_secret};
-use crate::config::{AuthSettings, DataSettings, KeySource, Secret, duration};
+use crate::auth::{AuthSettings, KeyError, KeySource, NewToken, Secret, issue, local_secret};
+use crate::config::{DataSettings, duration};
 
 /// Make a token that the server accepts
 #[derive(Debug, Args)]
