@@ -63,7 +63,10 @@ const USER_ERROR_CODES: [(&str, &str); 13] = [
     ("IMMUTABLE", "The value can be set only once."),
     ("FORBIDDEN", "The caller may not do this."),
     ("VERSION_CONFLICT", "The row has another version than `ifVersion`."),
-    ("TOO_MANY", "More rows would change than one mutation may change, or the caller has as many of these as they may have."),
+    (
+        "TOO_MANY",
+        "More rows would change than one mutation may change, or the caller has as many of these as they may have.",
+    ),
 ];
 
 /// The log: `Change`, its connection and its enums.
