@@ -7,6 +7,7 @@ pub mod app;
 pub mod auth;
 pub mod catalog;
 pub mod cli;
+pub mod config;
 pub mod database;
 pub mod http;
 pub mod live;

@@ -1,16 +1,19 @@
 //! A whole engine on a database of a test's own, for tests inside the crate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::app::{self, Parts};
+use crate::app::parts::{self, Options, Parts};
 use crate::auth::Principal;
 use crate::catalog;
 use crate::schema::Request;
 use crate::store::writer;
+use crate::webhook::egress::AllowList;
+use crate::webhook::retry::Schedule;
 
 /// The resource file that ships.
 pub(crate) const STORE: &str = include_str!("../../resources.graphql");
@@ -43,7 +46,16 @@ pub(crate) async fn on_both(resources: &str, test: impl AsyncFn(&TestApp)) {
 async fn open(url: &str, resources: &str, directory: tempfile::TempDir) -> TestApp {
     let catalog = Arc::new(catalog::parse("resources.graphql", resources).unwrap());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let parts = app::open(url, catalog, writer::Settings::default(), true, &stop, &tasks).await.unwrap();
+    let options = Options {
+        database_url: url.to_owned(),
+        catalog,
+        writer: writer::Settings::default(),
+        webhook_allow: AllowList::loopback(),
+        webhook_schedule: Schedule::default(),
+        webhook_timeout: Duration::from_secs(15),
+        debug_extensions: true,
+    };
+    let parts = parts::open(options, &stop, &tasks).await.unwrap();
     TestApp { parts, _directory: directory, _stop: stop.drop_guard() }
 }
 

@@ -1,2 +1,48 @@
-//! .
-fn main() {}
+//! Project commands: `cargo xtask test`, `cargo xtask bench`, `cargo xtask postgres`.
+//!
+//! It depends on next to nothing, so that a fresh machine has it in seconds. What a command prints for people goes to
+//! standard error; standard output carries the output of the tools and, as its last line, the count of the tests.
+
+mod count;
+mod packages;
+mod postgres;
+mod process;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  test [name…]  Everything that a change has to pass: format, lints, docs, Rust tests and Node tests, on SQLite and on
+                PostgreSQL. The last line counts the tests. With names: only the Rust tests that contain one of them.
+  bench …       The load tool, in release; `cargo xtask bench --help` has its arguments.
+  postgres      A throw-away PostgreSQL for running single tests by hand, until standard input ends.
+
+  TEST_POSTGRES_URL takes the place of the throw-away PostgreSQL; its user has to be allowed to create databases.
+  CHROMIUM names the browser, if it is not where it is usually installed.";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
+    let outcome = match command.as_str() {
+        "test" => return if test::run(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        "bench" => bench(&arguments),
+        "postgres" => postgres::serve(),
+        _ => Err(anyhow::anyhow!("{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    let mut command = process::cargo();
+    command.args(["run", "--release", "--package", "tandem-bench", "--"]).args(arguments);
+    process::run(&mut command)
+}

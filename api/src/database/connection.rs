@@ -31,6 +31,7 @@ const POSTGRES_READ_CONNECTIONS: u32 = 16;
 impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
     pub fn open_sqlite(path: &str) -> Result<Self, Error> {
+        sqlite::prepare(path)?;
         let readers = Readers::start(path, sqlite::READERS)?;
         Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers }))
     }

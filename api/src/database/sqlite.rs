@@ -16,14 +16,20 @@ pub(super) const READERS: usize = 4;
 /// Reads that may wait for a reader thread.
 const QUEUE_LENGTH: usize = 1024;
 
-/// Opens a connection with Tandem's settings: WAL, and a commit is on the disk when it returns.
+/// Makes the file one that is read and written side by side. It stays so; to be done once, before anything else opens it.
+pub(super) fn prepare(path: &str) -> Result<(), Error> {
+    let conn = open(path)?;
+    conn.execute_unprepared("PRAGMA journal_mode = WAL")?;
+    Ok(())
+}
+
+/// Opens a connection with Tandem's settings: a commit is on the disk when it returns.
 pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
     let conn = sea_orm_blocking::Database::connect(format!("sqlite://{path}"))?;
     for pragma in [
-        "PRAGMA journal_mode = WAL",
+        "PRAGMA busy_timeout = 5000",
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",
-        "PRAGMA busy_timeout = 5000",
         "PRAGMA cache_size = -32000",
         "PRAGMA temp_store = MEMORY",
         "PRAGMA wal_autocheckpoint = 4000",

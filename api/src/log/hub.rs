@@ -183,13 +183,13 @@ impl Hub {
         if position >= self.tail() {
             return Ok(Vec::new());
         }
-        if let Some(events) = self.from_ring(position, limit) {
+        if let Some(events) = self.in_ring(position, limit) {
             return Ok(events);
         }
         read::after(&self.inner.database, &self.inner.catalog, position, (limit as u64).min(READ_LIMIT)).await
     }
 
-    fn from_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
+    fn in_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
         let ring = self.inner.ring.read().expect("nobody panics while holding the ring");
         let first = ring.front()?.position;
         // Positions are gapless, so an event's place in the ring follows from its position.

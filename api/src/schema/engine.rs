@@ -18,20 +18,44 @@ use super::follower::Follower;
 use super::mutation::MutationPlan;
 use super::plan::{Context, Key, Output};
 use super::query::RootPlan;
+use super::renderer::Renderer;
 use super::request::{Item, OperationKind, Request, Response};
+use super::webhooks::Webhooks;
 use super::{subscription, types};
 use crate::auth::Principal;
 use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::log::Hub;
 use crate::store::{AsOf, Writer};
+use crate::webhook::Wake;
+use crate::webhook::egress::Guard;
+use crate::webhook::registry::Registry;
 
 /// Runs GraphQL requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    pub(crate) core: Arc<Core>,
+    core: Arc<Core>,
+    registry: Registry,
     /// Whether responses say in `extensions.debug` how many statements they took.
-    pub(crate) debug_extensions: bool,
+    debug_extensions: bool,
+}
+
+/// What an [`Engine`] works with.
+pub struct EngineParts {
+    /// The resources.
+    pub catalog: Arc<Catalog>,
+    /// The read side.
+    pub database: Database,
+    /// The write side.
+    pub writer: Writer,
+    /// The log.
+    pub hub: Hub,
+    /// Which addresses webhooks may reach.
+    pub guard: Guard,
+    /// Tells the dispatcher about changed webhooks.
+    pub wake: Wake,
+    /// Whether responses say in `extensions.debug` how many statements they took.
+    pub debug_extensions: bool,
 }
 
 /// Why there is no API for a catalog.
@@ -59,17 +83,20 @@ impl Engine {
     ///
     /// # Errors
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
-    pub fn new(
-        catalog: Arc<Catalog>,
-        database: Database,
-        writer: Writer,
-        hub: Hub,
-        debug_extensions: bool,
-    ) -> Result<Self, Error> {
+    pub fn new(parts: EngineParts) -> Result<Self, Error> {
+        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
         let documents = Documents::new(types::build(&catalog)?)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(&catalog));
-        let core = Arc::new(Core { catalog, documents, database, writer, hub, as_of });
-        Ok(Self { core, debug_extensions })
+        let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
+        let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
+        let renderer = Arc::new(Renderer { core: Arc::clone(&core) });
+        let registry = Registry::new(database, registry_writer, registry_catalog, renderer, guard, wake);
+        Ok(Self { core, registry, debug_extensions })
+    }
+
+    /// What the dispatcher renders events with.
+    pub fn renderer(&self) -> Renderer {
+        Renderer { core: Arc::clone(&self.core) }
     }
 
     /// The kind of the operation that the request selects, or the response that says why there is none. Parses and
@@ -124,14 +151,15 @@ impl Engine {
                 let mut roots = Vec::with_capacity(fields.len());
                 for field in &fields {
                     let plan = plan_mutation(core, &operation, &principal, field);
-                    roots.push(run_mutation(core, &principal, field, plan).await);
+                    roots.push(self.run_mutation(&operation, &principal, field, plan).await);
                 }
                 roots
             }
             OperationKind::Query | OperationKind::Subscription => {
                 let plans = plan_query(core, &operation, &principal, &fields);
                 let runs = plans.into_iter().zip(&fields);
-                join_all(runs.map(|(plan, field)| run_query(core, &database, &principal, field, plan))).await
+                let run = |(plan, field)| self.run_query(&operation, &database, &principal, field, plan);
+                join_all(runs.map(run)).await
             }
         };
         let statements = self.debug_extensions.then(|| counter.load(Ordering::Relaxed));
@@ -144,7 +172,8 @@ impl Engine {
         request: Request,
         principal: Arc<Principal>,
     ) -> Result<BoxStream<'static, Item>, Response> {
-        let (follower, after) = self.follow(&request, &principal).map_err(|errors| request_error(&errors))?;
+        let (follower, after) =
+            follow(&self.core, &request, &principal, false).map_err(|errors| request_error(&errors))?;
         let hub = &self.core.hub;
         let position = match after {
             Some(cursor) => {
@@ -156,31 +185,75 @@ impl Engine {
         Ok(subscription::stream(Arc::clone(&self.core), follower, position))
     }
 
-    /// Plans a subscription document. Gives its `after` argument too.
-    pub(crate) fn follow(
+    async fn run_query(
         &self,
-        request: &Request,
-        principal: &Principal,
-    ) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
-        let core = &*self.core;
-        let prepared = core.documents.prepare(&request.query)?;
-        let operation =
-            Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
-        if operation.kind() != OperationKind::Subscription {
-            let message = "This is not a subscription.";
-            return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
-        }
-        let root = operation.root_fields();
-        Follower::new(&core.catalog, &operation, principal).map_err(|error| match root.first() {
-            Some(field) => vec![located(error, field)],
-            None => vec![error],
-        })
+        operation: &Operation<'_>,
+        database: &Database,
+        principal: &Arc<Principal>,
+        field: &Selected<'_>,
+        plan: Planned<RootPlan>,
+    ) -> Root {
+        let mut out = Output::new(&self.core.catalog, &self.core.hub);
+        out.path.push(PathSegment::Field(field.key.to_owned()));
+        let result = match plan {
+            Ok(Some(plan)) => plan.run(&self.core, database, principal, &mut out).await,
+            Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
+            Err(error) => Err(error),
+        };
+        finish(field, out, result)
+    }
+
+    async fn run_mutation(
+        &self,
+        operation: &Operation<'_>,
+        principal: &Arc<Principal>,
+        field: &Selected<'_>,
+        plan: Planned<MutationPlan>,
+    ) -> Root {
+        let mut out = Output::new(&self.core.catalog, &self.core.hub);
+        out.path.push(PathSegment::Field(field.key.to_owned()));
+        let result = match plan {
+            Ok(Some(plan)) => plan.run(&self.core, principal, &mut out).await,
+            Ok(None) if field.name == "__typename" => {
+                out.text("Mutation");
+                Ok(())
+            }
+            Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
+            Err(error) => Err(error),
+        };
+        finish(field, out, result)
+    }
+
+    fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
+        Webhooks { core: &self.core, registry: &self.registry, operation, principal }
     }
 
     /// The SDL of the API, as `schema.graphql` holds it.
     pub fn sdl(&self) -> &str {
         self.core.documents.sdl()
     }
+}
+
+/// Plans a subscription document. Gives its `after` argument too. A strict one selects nothing that the principal may
+/// not read.
+pub(crate) fn follow(
+    core: &Core,
+    request: &Request,
+    principal: &Principal,
+    is_strict: bool,
+) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
+    let prepared = core.documents.prepare(&request.query)?;
+    let operation = Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
+    if operation.kind() != OperationKind::Subscription {
+        let message = "This is not a subscription.";
+        return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
+    }
+    let root = operation.root_fields();
+    let new_context = if is_strict { Context::strict } else { Context::new };
+    Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
+        Some(field) => vec![located(error, field)],
+        None => vec![error],
+    })
 }
 
 type Planned<T> = Result<Option<T>, GraphqlError>;
@@ -204,45 +277,6 @@ fn plan_mutation(
     field: &Selected<'_>,
 ) -> Planned<MutationPlan> {
     MutationPlan::new(&Context::new(&core.catalog, operation, principal), field)
-}
-
-async fn run_query(
-    core: &Core,
-    database: &Database,
-    principal: &Arc<Principal>,
-    field: &Selected<'_>,
-    plan: Planned<RootPlan>,
-) -> Root {
-    let mut out = Output::new(&core.catalog, &core.hub);
-    out.path.push(PathSegment::Field(field.key.to_owned()));
-    let result = match plan {
-        Ok(Some(plan)) => plan.run(core, database, principal, &mut out).await,
-        Ok(None) => {
-            out.null();
-            Ok(())
-        }
-        Err(error) => Err(error),
-    };
-    finish(field, out, result)
-}
-
-async fn run_mutation(
-    core: &Core,
-    principal: &Arc<Principal>,
-    field: &Selected<'_>,
-    plan: Planned<MutationPlan>,
-) -> Root {
-    let mut out = Output::new(&core.catalog, &core.hub);
-    out.path.push(PathSegment::Field(field.key.to_owned()));
-    let result = match plan {
-        Ok(Some(plan)) => plan.run(core, principal, &mut out).await,
-        Ok(None) => {
-            out.text("Mutation");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    };
-    finish(field, out, result)
 }
 
 fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlError>) -> Root {

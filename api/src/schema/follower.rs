@@ -7,10 +7,9 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::core::Core;
-use super::document::{ErrorCode, GraphqlError, Operation, Selected, write_errors};
+use super::document::{ErrorCode, GraphqlError, Selected, write_errors};
 use super::plan::context::{Arguments, bad_input};
 use super::plan::{ChangePlan, Context, Key, Output, filter};
-use crate::auth::Principal;
 use crate::catalog::{Catalog, Filter, Needs, ResourceId};
 use crate::database::Error;
 use crate::log::{ChangeKind, Event};
@@ -115,12 +114,8 @@ impl Wanted {
 
 impl Follower {
     /// Plans the root field of a subscription. Gives its `after` argument too.
-    pub(crate) fn new(
-        catalog: &Catalog,
-        operation: &Operation<'_>,
-        principal: &Principal,
-    ) -> Result<(Self, Option<String>), GraphqlError> {
-        let context = Context::new(catalog, operation, principal);
+    pub(crate) fn new(context: &Context<'_>) -> Result<(Self, Option<String>), GraphqlError> {
+        let (catalog, operation) = (context.catalog, context.operation);
         let roots = operation.root_fields();
         let Some(field) = roots.first() else {
             return Err(bad_input("The subscription selects nothing."));
@@ -130,14 +125,14 @@ impl Follower {
         let (wanted, plans) = match field.name {
             "changes" => {
                 let wanted = Wanted::parse(catalog, &arguments)?;
-                let plans = change_plans(&context, field, &wanted)?;
+                let plans = change_plans(context, field, &wanted)?;
                 (wanted, plans)
             }
             name => {
                 let resource = catalog.resources().find(|(_, r)| Names::of(r).changed_field == name);
                 let (id, _) = resource.ok_or_else(|| bad_input(format!("{name} cannot be followed.")))?;
-                let filter = filter::parse(&context, id, arguments.get("filter"))?;
-                let plan = ChangePlan::new(&context, field, id, filter)?;
+                let filter = filter::parse(context, id, arguments.get("filter"))?;
+                let plan = ChangePlan::new(context, field, id, filter)?;
                 let needs = plan.needs();
                 (Wanted::of_kinds(&[id], arguments.texts("kinds").as_deref()), HashMap::from([(id, (plan, needs))]))
             }

@@ -14,11 +14,16 @@ mod input;
 mod mutation;
 mod plan;
 mod query;
+mod renderer;
 mod request;
 mod subscription;
+mod tree;
 pub mod types;
+mod webhooks;
 
-pub use engine::{Engine, Error};
+pub use document::ErrorCode;
+pub use engine::{Engine, EngineParts, Error};
+pub use renderer::Renderer;
 pub use request::{Item, OperationKind, Request, Response};
 
 #[cfg(test)]

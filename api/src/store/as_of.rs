@@ -18,12 +18,14 @@ use crate::log::{Event, read};
 /// Rows kept for the followers that render the same event.
 const CACHE_CAPACITY: usize = 20_000;
 
+type Cache = quick_cache::sync::Cache<(ResourceId, Uuid, Position), Option<Arc<Row>>>;
+
 /// Reads related rows as of a position. Cheap to clone; what it has read is shared.
 #[derive(Clone)]
 pub struct AsOf {
     database: Database,
     catalog: Arc<Catalog>,
-    cache: Arc<quick_cache::sync::Cache<(ResourceId, Uuid, Position), Option<Arc<Row>>>>,
+    cache: Arc<Cache>,
 }
 
 /// The images of an event, with the related rows that somebody needs.
@@ -38,7 +40,7 @@ pub struct EventImages {
 impl AsOf {
     /// Reads from this database.
     pub fn new(database: Database, catalog: Arc<Catalog>) -> Self {
-        Self { database, catalog, cache: Arc::new(quick_cache::sync::Cache::new(CACHE_CAPACITY)) }
+        Self { database, catalog, cache: Arc::new(Cache::new(CACHE_CAPACITY)) }
     }
 
     /// Both images of an event. The image before is joined with the related rows before the event.

@@ -26,11 +26,11 @@ mod tests;
 use std::sync::Arc;
 
 use apollo_compiler::ast::FieldDefinition;
-use apollo_compiler::diagnostic::ToCliReport;
+use apollo_compiler::diagnostic::{Diagnostic, ToCliReport};
 use apollo_compiler::executable::Operation as Definition;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::schema::{Component, ExtendedType};
-use apollo_compiler::validation::{DiagnosticList, Valid};
+use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid};
 use apollo_compiler::{ExecutableDocument, Node, Schema, name, ty};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -93,11 +93,6 @@ impl Documents {
         let schema = schema.validate().map_err(|with_errors| invalid(with_errors.errors))?;
         let cache = Cache::with_weighter(CACHED_DOCUMENTS, CACHE_SIZE_BYTES, ByLength);
         Ok(Self { schema, sdl: api.sdl, introspection: api.schema, cache })
-    }
-
-    /// The schema of the API, and of introspection.
-    pub fn schema(&self) -> &Valid<Schema> {
-        &self.schema
     }
 
     /// The schema as text.
@@ -174,7 +169,7 @@ fn add_is_one_of(schema: &mut Schema) {
 
 /// What the parser or the validation found, in the order of the document.
 fn diagnostics(list: &DiagnosticList, code: ErrorCode) -> Vec<GraphqlError> {
-    let errors = list.iter().take(MAX_ERRORS).map(|diagnostic| {
+    let errors = list.iter().filter(|diagnostic| !is_echo(diagnostic)).take(MAX_ERRORS).map(|diagnostic| {
         let text = diagnostic.error.unstable_compat_message().unwrap_or_else(|| diagnostic.error.to_string());
         let text = match text.strip_prefix("syntax error: ") {
             Some(rest) => format!("Syntax Error: {rest}"),
@@ -185,6 +180,16 @@ fn diagnostics(list: &DiagnosticList, code: ErrorCode) -> Vec<GraphqlError> {
         GraphqlError::new(code, shorten(text)).at(Location::of(diagnostic.error.location(), diagnostic.sources))
     });
     errors.collect()
+}
+
+/// A field whose selections are all wrong is reported as if it had none, which comes on top of what is wrong.
+fn is_echo(diagnostic: &Diagnostic<'_, DiagnosticData>) -> bool {
+    let has_selections = || {
+        let span = diagnostic.error.location()?;
+        let text = diagnostic.sources.get(&span.file_id())?.source_text();
+        Some(text.get(..span.end_offset())?.ends_with('}'))
+    };
+    diagnostic.error.unstable_error_name() == Some("MissingSubselection") && has_selections() == Some(true)
 }
 
 /// At most 500 characters of a message that quotes what the client sent.

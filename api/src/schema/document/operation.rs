@@ -66,11 +66,7 @@ impl<'d> Operation<'d> {
         }
     }
 
-    /// Its definition in the document.
-    pub fn definition(&self) -> &'d executable::Operation {
-        self.definition
-    }
-
+    #[cfg(test)]
     /// The coerced variables; one that was left out and has no default is not among them.
     pub fn variables(&self) -> &Map<String, Value> {
         &self.variables

@@ -127,11 +127,6 @@ impl ChangePlan {
         })
     }
 
-    /// Of which resource.
-    pub(crate) fn resource(&self) -> ResourceId {
-        self.resource
-    }
-
     /// The related rows that must be known.
     pub(crate) fn needs(&self) -> Needs {
         let mut needs = Needs::default();

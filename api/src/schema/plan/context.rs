@@ -19,6 +19,8 @@ pub(crate) struct Context<'d> {
     pub(crate) catalog: &'d Catalog,
     pub(crate) operation: &'d Operation<'d>,
     pub(crate) principal: &'d Principal,
+    /// Whether a field that the caller may not read is an error of planning and not of each response.
+    is_strict: bool,
     cost: Cell<u64>,
     /// Rows around the object that is being planned: the product of the page sizes of the lists that it is in.
     multiplier: Cell<u64>,
@@ -26,7 +28,18 @@ pub(crate) struct Context<'d> {
 
 impl<'d> Context<'d> {
     pub(crate) fn new(catalog: &'d Catalog, operation: &'d Operation<'d>, principal: &'d Principal) -> Self {
-        Self { catalog, operation, principal, cost: Cell::new(0), multiplier: Cell::new(1) }
+        Self { catalog, operation, principal, is_strict: false, cost: Cell::new(0), multiplier: Cell::new(1) }
+    }
+
+    /// For a webhook's document: it may select only what its owner may read in every row, so that its owner learns of a
+    /// mistake when it is registered and not from each message.
+    pub(crate) fn strict(catalog: &'d Catalog, operation: &'d Operation<'d>, principal: &'d Principal) -> Self {
+        Self { is_strict: true, ..Self::new(catalog, operation, principal) }
+    }
+
+    /// Refuses to select a field that the caller may not read, if this document must not.
+    pub(crate) fn check_selection(&self, resource: ResourceId, field: FieldId) -> Result<(), GraphqlError> {
+        if self.is_strict { self.check_name(resource, field) } else { Ok(()) }
     }
 
     pub(crate) fn resource(&self, id: ResourceId) -> &'d Resource {

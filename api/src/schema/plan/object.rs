@@ -54,6 +54,7 @@ impl ObjectPlan {
             let planned = match resource.find(field.name) {
                 None => Guarded::type_name(&resource.name, location),
                 Some(id) => {
+                    context.check_selection(resource_id, id).map_err(|error| error.at(location))?;
                     let guard = guard(context, shape, id);
                     let value = Self::value(context, &field, shape, id)?;
                     Guarded { guard, name: field.name.to_owned(), location, value }
@@ -106,6 +107,7 @@ impl ObjectPlan {
             let planned = match column {
                 None => Guarded::type_name(&type_name, location),
                 Some((id, _)) => {
+                    context.check_selection(resource_id, id).map_err(|error| error.at(location))?;
                     let guard = guard(context, shape, id);
                     let value = Value::Column { slot: shape.column(id), field: id };
                     Guarded { guard, name: field.name.to_owned(), location, value }

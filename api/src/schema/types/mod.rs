@@ -22,7 +22,7 @@ mod shared;
 mod webhooks;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use async_graphql::dynamic::Schema;
 

@@ -72,7 +72,7 @@ fn rule(allow: Allow) -> Access {
     Access::Rules(vec![Rule { allow, operations: Operations::NONE.with(Operation::Read) }])
 }
 
-fn shop() -> Catalog {
+pub(crate) fn shop() -> Catalog {
     changed_shop(|_| {})
 }
 

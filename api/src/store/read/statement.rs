@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::keyset;
+use super::keyset::Keyset;
 use super::shape::{List, Shape, Slot};
 use crate::catalog::{Catalog, Filter, Resource};
 use crate::database::{Dialect, Sql};
@@ -152,16 +152,20 @@ impl Builder<'_> {
         self.object(&list.shape, &alias);
         for term in &list.order {
             self.sql.push(",");
-            keyset::push_json(&mut self.sql, &mut self.aliases, self.catalog, list.shape.resource, &alias, term);
+            self.keyset(list, &alias).push_json(term);
         }
         self.sql.push(") AS j");
         self.from(&list.shape, &alias);
         self.matching(list, &alias, parent);
-        keyset::push_bounds(&mut self.sql, &mut self.aliases, self.catalog, list, &alias);
-        keyset::push_order(&mut self.sql, &mut self.aliases, self.catalog, list, &alias);
+        self.keyset(list, &alias).push_bounds();
+        self.keyset(list, &alias).push_order();
         // One more than asked for tells whether there are more.
         self.sql.push(" LIMIT ").bind(i64::from(list.paging.limit) + 1);
         self.sql.push(") AS ").push(&page).push(")");
+    }
+
+    fn keyset<'k>(&'k mut self, list: &'k List, alias: &'k str) -> Keyset<'k> {
+        Keyset { sql: &mut self.sql, aliases: &mut self.aliases, catalog: self.catalog, list, alias }
     }
 
     fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {

@@ -6,7 +6,7 @@ use entity::{EventId, TransactionId};
 use uuid::Uuid;
 
 use super::command::{Code, Create, Violation};
-use super::rights::input_name;
+use super::rights::{forbid, input_name};
 use super::state::{BoxFutureLocal, State};
 use crate::auth::{Principal, rules};
 use crate::catalog::{Datum, DefaultValue, FieldId, FieldType, Operation, Resource, ResourceId, Row, Scalar};
@@ -145,7 +145,8 @@ impl State<'_> {
             }
         }
         let given = create.values.iter().map(|(field, _)| *field);
-        self.check_field_rules(principal, Operation::Create, resource_id, row, given, &create.path, violations).await?;
+        let forbidden = self.forbidden_fields(principal, Operation::Create, resource_id, row, given).await?;
+        forbid(resource, &forbidden, &create.path, violations);
         // Without its required values the row cannot be judged.
         if violations.is_empty() && !self.allows(principal, Operation::Create, resource_id, row).await? {
             let message = format!("You may not create this {}.", resource.name);

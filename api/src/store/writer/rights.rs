@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::command::{Code, Violation};
 use super::state::State;
 use crate::auth::{Principal, rules};
-use crate::catalog::{FieldId, Filter, Needs, Operation, ResourceId, Row};
+use crate::catalog::{FieldId, Filter, Needs, Operation, Resource, ResourceId, Row};
 use crate::database::Error;
 
 impl State<'_> {
@@ -39,25 +39,23 @@ impl State<'_> {
         self.matches(resource, row, &filter).await
     }
 
-    /// Checks the rules of fields that are written.
-    pub(super) async fn check_field_rules(
+    /// Checks the rules of fields that are written; gives those that the principal may not write.
+    pub(super) async fn forbidden_fields(
         &mut self,
         principal: &Principal,
         operation: Operation,
         resource: ResourceId,
         row: &Arc<Row>,
         fields: impl Iterator<Item = FieldId>,
-        path: &[String],
-        violations: &mut Vec<Violation>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<FieldId>, Error> {
+        let mut forbidden = Vec::new();
         for field in fields {
             let filter = rules::field_filter(self.catalog, resource, field, operation, principal);
             if !self.matches(resource, row, &filter).await? {
-                let name = input_name(self.catalog.resource(resource).field(field));
-                violations.push(Violation::at(path, &name, Code::Forbidden, "You may not write this field."));
+                forbidden.push(field);
             }
         }
-        Ok(())
+        Ok(forbidden)
     }
 
     /// Checks that the row at the other side of a to-one field is there and that the principal may see it.
@@ -107,6 +105,14 @@ impl State<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The violations of writing these fields.
+pub(super) fn forbid(resource: &Resource, fields: &[FieldId], path: &[String], violations: &mut Vec<Violation>) {
+    for field in fields {
+        let name = input_name(resource.field(*field));
+        violations.push(Violation::at(path, &name, Code::Forbidden, "You may not write this field."));
     }
 }
 

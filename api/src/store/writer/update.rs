@@ -6,7 +6,7 @@ use entity::EventId;
 
 use super::command::{Code, Outcome, Update, Violation};
 use super::create::By;
-use super::rights::input_name;
+use super::rights::{forbid, input_name};
 use super::state::State;
 use crate::auth::Principal;
 use crate::catalog::{Datum, Operation, Resource, ResourceId, Row};
@@ -47,10 +47,9 @@ impl State<'_> {
         }
         let fields = || update.patch.iter().map(|(field, _)| *field);
         for row in [&old, &new] {
-            let before = violations.len();
-            self.check_field_rules(by.principal, Operation::Update, resource_id, row, fields(), &path, violations)
-                .await?;
-            if violations.len() > before {
+            let forbidden = self.forbidden_fields(by.principal, Operation::Update, resource_id, row, fields()).await?;
+            forbid(resource, &forbidden, &path, violations);
+            if !forbidden.is_empty() {
                 break;
             }
         }

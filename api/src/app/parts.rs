@@ -1,0 +1,161 @@
+//! Opens what is behind the transports, from the database up: tables, log, writer, engine, dispatcher.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::Catalog;
+use crate::database::{self, Database};
+use crate::log::Hub;
+use crate::schema::{self, Engine, EngineParts};
+use crate::store::{Writer, tables, writer};
+use crate::webhook::egress::{AllowList, Guard};
+use crate::webhook::retry::Schedule;
+use crate::webhook::send::Sender;
+use crate::webhook::{Dispatcher, Wake, dispatcher};
+
+/// Why the parts could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tables could not be made to fit the resource file.
+    #[error(transparent)]
+    Tables(#[from] tables::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] database::Error),
+    /// The types of the API could not be made.
+    #[error(transparent)]
+    Schema(#[from] schema::Error),
+    /// The client that sends to webhooks could not be made.
+    #[error("the HTTP client of webhooks cannot be made: {0}")]
+    Sender(#[from] reqwest::Error),
+    /// The URL names no database that Tandem knows.
+    #[error("the database URL (--database-url, DATABASE_URL) starts with neither sqlite:// nor postgres://")]
+    UnknownDatabase,
+    /// The directory of the database file cannot be made.
+    #[error("the directory {0} cannot be made: {1}")]
+    Directory(String, std::io::Error),
+}
+
+/// What the parts are told.
+pub struct Options {
+    /// `sqlite://<file>` or `postgres://…`
+    pub database_url: String,
+    /// The resources.
+    pub catalog: Arc<Catalog>,
+    /// Of the writer.
+    pub writer: writer::Settings,
+    /// Addresses that webhooks may reach besides public ones.
+    pub webhook_allow: AllowList,
+    /// When deliveries are tried.
+    pub webhook_schedule: Schedule,
+    /// The deadline of one attempt.
+    pub webhook_timeout: Duration,
+    /// Whether responses say how many statements they took.
+    pub debug_extensions: bool,
+}
+
+/// The parts of a running server.
+pub struct Parts {
+    /// Runs requests.
+    pub engine: Engine,
+    /// The read side.
+    pub database: Database,
+    /// The write side.
+    pub writer: Writer,
+    /// The log.
+    pub hub: Hub,
+}
+
+/// Opens the database, makes its tables fit the catalog, and starts the hub, the writer and the dispatcher of webhooks.
+/// Their tasks are in `tasks` and end after `shutdown`: first the dispatcher, then what it needs.
+///
+/// # Errors
+/// If any part cannot start.
+pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTracker) -> Result<Parts, Error> {
+    let Options { database_url, catalog, debug_extensions, .. } = options;
+    let database = open_database(&database_url, &catalog).await?;
+    let hub = Hub::open(database.clone(), Arc::clone(&catalog)).await?;
+    let log_stop = CancellationToken::new();
+    start_log(&hub, &log_stop, tasks);
+    let (writer, _) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
+    let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
+    let sender = Sender::new(guard.clone())?;
+    let engine = Engine::new(EngineParts {
+        catalog: Arc::clone(&catalog),
+        database: database.clone(),
+        writer: writer.clone(),
+        hub: hub.clone(),
+        guard,
+        wake: wake.clone(),
+        debug_extensions,
+    })?;
+    let settings = dispatcher::Settings {
+        schedule: options.webhook_schedule,
+        timeout: options.webhook_timeout,
+        ..dispatcher::Settings::default()
+    };
+    let parts = dispatcher::Parts {
+        database: database.clone(),
+        writer: writer.clone(),
+        hub: hub.clone(),
+        catalog,
+        render: Arc::new(engine.renderer()),
+        sender,
+        wake,
+    };
+    let (dispatcher, stop) = (Dispatcher::new(parts, settings), shutdown.clone());
+    tasks.spawn(async move {
+        dispatcher.run(stop).await;
+        log_stop.cancel();
+    });
+    Ok(Parts { engine, database, writer, hub })
+}
+
+fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
+    let (reader, reader_stop) = (hub.clone(), stop.clone());
+    tasks.spawn(async move { reader.run(reader_stop).await });
+    let (listener, listener_stop) = (hub.clone(), stop.clone());
+    tasks.spawn(async move { listener.listen(listener_stop).await });
+    let (announcer, announcer_stop) = (hub.clone(), stop.clone());
+    tasks.spawn(async move { announcer.announce(announcer_stop).await });
+}
+
+async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> {
+    let conn = connect(url).await?;
+    let plan = tables::prepare(&conn, catalog).await;
+    conn.close().await.map_err(database::Error::from)?;
+    plan?;
+    match sqlite_path(url) {
+        Some(path) => Ok(Database::open_sqlite(path)?),
+        None => Ok(Database::connect_postgres(url).await?),
+    }
+}
+
+/// A connection to look at the tables and to change them.
+///
+/// # Errors
+/// If the URL is of no known database, or the database cannot be reached.
+pub async fn connect(url: &str) -> Result<sea_orm::DatabaseConnection, Error> {
+    let url = match sqlite_path(url) {
+        Some(path) => {
+            let directory = Path::new(path).parent().filter(|directory| !directory.as_os_str().is_empty());
+            if let Some(directory) = directory {
+                std::fs::create_dir_all(directory).map_err(|e| Error::Directory(directory.display().to_string(), e))?;
+            }
+            format!("sqlite://{path}?mode=rwc")
+        }
+        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => url.to_owned(),
+        None => return Err(Error::UnknownDatabase),
+    };
+    let mut options = sea_orm::ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    Ok(sea_orm::Database::connect(options).await.map_err(database::Error::from)?)
+}
+
+fn sqlite_path(url: &str) -> Option<&str> {
+    url.strip_prefix("sqlite://")?.split('?').next()
+}

@@ -1,0 +1,75 @@
+//! The life of a server: it serves, stops, and finishes what runs.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+use super::*;
+use crate::config::{KeySource, Secret, settings};
+use crate::live::fake::{Fake, SECRET, Started, soon};
+
+struct Running {
+    address: std::net::SocketAddr,
+    started: tokio::sync::mpsc::UnboundedReceiver<Started>,
+    stop: oneshot::Sender<&'static str>,
+    server: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+async fn start(flags: &[&str]) -> Running {
+    let settings = settings(flags);
+    let source = KeySource::Secret(Secret::new(SECRET));
+    let authenticator = Arc::new(Authenticator::open(&settings.auth, &source).await.unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (executor, started) = Fake::new();
+    let extra = Router::new().route("/extra", axum::routing::get(|| async { "extra" }));
+    let readiness: Readiness = Arc::new(|| async { Vec::new() }.boxed());
+    let app = App { executor, readiness, resources: 1, routes: extra };
+    let (stop, stopped) = oneshot::channel();
+    let stopped = stopped.map(|signal| signal.unwrap_or("dropped"));
+    let server = tokio::spawn(run(settings, Lifetime::default(), listener, authenticator, app, stopped));
+    Running { address, started, stop, server }
+}
+
+#[tokio::test]
+async fn what_runs_is_finished_and_sockets_are_told() {
+    let mut running = start(&["--drain-window", "20ms"]).await;
+    let extra = soon(reqwest::get(format!("http://{}/extra", running.address))).await.unwrap();
+    assert_eq!(soon(extra.text()).await.unwrap(), "extra");
+
+    let url = format!("http://{}/graphql", running.address);
+    let request = reqwest::Client::new().post(&url).header("content-type", "application/json");
+    let request = tokio::spawn(request.body(r#"{"query":"{ wait }"}"#).send());
+    let waiting = soon(running.started.recv()).await.unwrap();
+    let mut upgrade = format!("ws://{}/graphql", running.address).into_client_request().unwrap();
+    upgrade.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().unwrap());
+    let (mut socket, _) = soon(tokio_tungstenite::connect_async(upgrade)).await.unwrap();
+
+    running.stop.send("test").unwrap();
+    match soon(socket.next()).await {
+        Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1012),
+        other => panic!("{other:?}"),
+    }
+    drop(socket);
+    assert!(!running.server.is_finished());
+    waiting.next(r#"{"data":{}}"#, "c").await;
+    let answer = soon(request).await.unwrap().unwrap();
+    assert_eq!(soon(answer.text()).await.unwrap(), r#"{"data":{}}"#);
+    soon(running.server).await.unwrap().unwrap();
+    assert!(soon(reqwest::get(&url)).await.is_err());
+}
+
+#[tokio::test]
+async fn what_does_not_end_is_dropped() {
+    let mut running = start(&["--shutdown-timeout", "50ms"]).await;
+    let url = format!("http://{}/graphql", running.address);
+    let request = reqwest::Client::new().post(&url).header("content-type", "application/json");
+    let request = tokio::spawn(request.body(r#"{"query":"{ wait }"}"#).timeout(Duration::from_secs(20)).send());
+    let _waiting = soon(running.started.recv()).await.unwrap();
+    running.stop.send("test").unwrap();
+    soon(running.server).await.unwrap().unwrap();
+    request.abort();
+}

@@ -1,0 +1,438 @@
+//! Settings: one struct per concern. Each setting is a flag and an environment variable; the flag wins.
+//!
+//! A value is checked when it is parsed, and what several settings must fulfil together is checked by
+//! [`Settings::key_source`]. Errors name the flag and the variable. Secrets appear in no error and no `Debug`.
+
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::store::writer;
+use crate::webhook::egress::AllowList;
+use crate::webhook::retry::Schedule;
+
+pub use values::{Secret, duration};
+use values::{listen_address, origin, positive_duration, size_bytes};
+
+/// What several settings must fulfil together, and do not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No key, and the server can be reached from elsewhere.
+    #[error(
+        "--listen {0} can be reached from other machines, so the key of its tokens must be given: --jwt-secret \
+         (TANDEM_JWT_SECRET), --jwt-public-key (TANDEM_JWT_PUBLIC_KEY) or --jwks (TANDEM_JWKS)"
+    )]
+    KeyRequired(SocketAddr),
+    /// More than one source of keys.
+    #[error(
+        "give one of --jwt-secret (TANDEM_JWT_SECRET), --jwt-public-key (TANDEM_JWT_PUBLIC_KEY) and --jwks \
+         (TANDEM_JWKS), not several"
+    )]
+    SeveralKeys,
+    /// RFC 7518, section 3.2: the key has at least the size of the hash.
+    #[error("--jwt-secret (TANDEM_JWT_SECRET) has {0} bytes; at least 32 are needed")]
+    ShortSecret(usize),
+}
+
+/// All settings of `tandem serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Where it listens and how it stops.
+    #[command(flatten)]
+    pub server: ServerSettings,
+    /// The resource file.
+    #[command(flatten)]
+    pub resources: ResourceSettings,
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// How it writes.
+    #[command(flatten)]
+    pub writer: WriterSettings,
+    /// Tokens.
+    #[command(flatten)]
+    pub auth: AuthSettings,
+    /// GraphQL over HTTP.
+    #[command(flatten)]
+    pub http: HttpSettings,
+    /// GraphQL over WebSocket.
+    #[command(flatten)]
+    pub websocket: WebSocketSettings,
+    /// Durable push.
+    #[command(flatten)]
+    pub webhook: WebhookSettings,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// Where the keys of tokens come from. On loopback, without any given: the secret of the data directory.
+    pub fn key_source(&self) -> Result<KeySource, Error> {
+        match self.auth.key_source()? {
+            Some(source) => Ok(source),
+            None if self.server.is_loopback() => Ok(KeySource::Local(self.database.data.local_secret_path())),
+            None => Err(Error::KeyRequired(self.server.listen)),
+        }
+    }
+
+    /// The ranges that webhooks may reach besides public addresses.
+    pub fn webhook_allow(&self) -> AllowList {
+        match &self.webhook.allow {
+            Some(ranges) => ranges.clone(),
+            None if self.server.is_loopback() => AllowList::loopback(),
+            None => AllowList::none(),
+        }
+    }
+}
+
+/// Where it listens and how it stops.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerSettings {
+    /// Address and port to listen on
+    #[arg(long, env = "TANDEM_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080",
+          value_parser = listen_address)]
+    pub listen: SocketAddr,
+
+    /// Over how long the open sockets are closed when the server stops, so that not all come back at once
+    #[arg(long, env = "TANDEM_DRAIN_WINDOW", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    pub drain_window: Duration,
+
+    /// How long the server may take to stop, in all, before it drops what is left
+    #[arg(long, env = "TANDEM_SHUTDOWN_TIMEOUT", value_name = "DURATION", default_value = "25s",
+          value_parser = positive_duration)]
+    pub shutdown_timeout: Duration,
+}
+
+impl ServerSettings {
+    /// Whether only this machine can reach it.
+    pub fn is_loopback(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
+}
+
+/// The resource file.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct ResourceSettings {
+    /// The file that declares the resources
+    #[arg(long, env = "TANDEM_RESOURCES", value_name = "FILE", default_value = "resources.graphql")]
+    pub resources: PathBuf,
+}
+
+/// The data directory.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct DataSettings {
+    /// Directory of the embedded database and of the secret made at first start
+    #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIRECTORY", default_value = "tandem-data")]
+    pub data_dir: PathBuf,
+}
+
+impl DataSettings {
+    /// The file of the secret that is made at first start on loopback.
+    pub fn local_secret_path(&self) -> PathBuf {
+        self.data_dir.join("jwt-secret")
+    }
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct DatabaseSettings {
+    /// The data directory.
+    #[command(flatten)]
+    pub data: DataSettings,
+
+    /// sqlite://<file> or postgres://<user>:<password>@<host>/<database> [default: sqlite://<data-dir>/tandem.db]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL")]
+    pub database_url: Option<Secret>,
+}
+
+impl DatabaseSettings {
+    /// The database URL, with its password.
+    pub fn url(&self) -> Secret {
+        let default = || Secret::new(format!("sqlite://{}", self.data.data_dir.join("tandem.db").display()));
+        self.database_url.clone().filter(|url| !url.expose().is_empty()).unwrap_or_else(default)
+    }
+
+    /// The database URL as it may be shown: without password and parameters.
+    pub fn shown_url(&self) -> String {
+        let url = self.url();
+        let text = url.expose().split('?').next().unwrap_or_default();
+        let Some((scheme, rest)) = text.split_once("://") else { return "[redacted]".to_owned() };
+        match rest.rsplit_once('@') {
+            Some((user, place)) => format!("{scheme}://{}@{place}", user.split(':').next().unwrap_or_default()),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// How it writes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct WriterSettings {
+    /// Most mutations that are committed together
+    #[arg(long, env = "TANDEM_WRITER_MAX_BATCH", value_name = "COUNT", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub writer_max_batch: u16,
+
+    /// Most mutations that may wait to be written; more are refused with RATE_LIMITED
+    #[arg(long, env = "TANDEM_WRITER_QUEUE_LENGTH", value_name = "COUNT", default_value_t = 1024,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub writer_queue_length: u16,
+}
+
+impl WriterSettings {
+    /// As the writer takes them.
+    pub fn options(&self) -> writer::Settings {
+        writer::Settings { max_batch: self.writer_max_batch.into(), queue_length: self.writer_queue_length.into() }
+    }
+}
+
+/// Tokens.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Tokens")]
+pub struct AuthSettings {
+    /// Secret of tokens signed with HS256, at least 32 bytes
+    #[arg(long, env = "TANDEM_JWT_SECRET", value_name = "SECRET")]
+    pub jwt_secret: Option<Secret>,
+
+    /// PEM file with the public key of tokens signed with RS256, ES256 or EdDSA
+    #[arg(long, env = "TANDEM_JWT_PUBLIC_KEY", value_name = "FILE")]
+    pub jwt_public_key: Option<PathBuf>,
+
+    /// File or http(s) URL of a JSON Web Key Set with the public keys of tokens
+    #[arg(long, env = "TANDEM_JWKS", value_name = "FILE-OR-URL")]
+    pub jwks: Option<String>,
+
+    /// Issuers that are accepted, separated by commas [default: any]
+    #[arg(long, env = "TANDEM_JWT_ISSUER", value_name = "ISSUER", value_delimiter = ',')]
+    pub jwt_issuer: Vec<String>,
+
+    /// Audiences that are accepted, separated by commas [default: any]
+    #[arg(long, env = "TANDEM_JWT_AUDIENCE", value_name = "AUDIENCE", value_delimiter = ',')]
+    pub jwt_audience: Vec<String>,
+
+    /// Claim that holds the roles: a list, or a string with spaces; dots go into nested claims
+    #[arg(long, env = "TANDEM_JWT_ROLES_CLAIM", value_name = "CLAIM", default_value = "roles")]
+    pub jwt_roles_claim: String,
+
+    /// Role that may do everything
+    #[arg(long, env = "TANDEM_ADMIN_ROLE", value_name = "ROLE", default_value = "admin")]
+    pub admin_role: String,
+}
+
+impl AuthSettings {
+    /// The given source of keys, `None` if there is none. An empty variable counts as not given.
+    pub fn key_source(&self) -> Result<Option<KeySource>, Error> {
+        let secret = self.jwt_secret.clone().filter(|secret| !secret.expose().is_empty());
+        let jwks = self.jwks.clone().filter(|location| !location.is_empty());
+        match (secret, self.jwt_public_key.clone(), jwks) {
+            (None, None, None) => Ok(None),
+            (Some(secret), None, None) => match secret.expose().len() {
+                short if short < 32 => Err(Error::ShortSecret(short)),
+                _ => Ok(Some(KeySource::Secret(secret))),
+            },
+            (None, Some(path), None) => Ok(Some(KeySource::PublicKey(path))),
+            (None, None, Some(location)) => Ok(Some(KeySource::Jwks(location))),
+            _ => Err(Error::SeveralKeys),
+        }
+    }
+}
+
+/// Where the keys of tokens come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// HS256 with this secret.
+    Secret(Secret),
+    /// HS256 with the secret in this file, which is made if it is not there.
+    Local(PathBuf),
+    /// A PEM file.
+    PublicKey(PathBuf),
+    /// File or URL of a JSON Web Key Set.
+    Jwks(String),
+}
+
+impl KeySource {
+    /// The file of the secret, if it is this server's own.
+    pub fn local_path(&self) -> Option<&Path> {
+        match self {
+            Self::Local(path) => Some(path),
+            Self::Secret(_) | Self::PublicKey(_) | Self::Jwks(_) => None,
+        }
+    }
+}
+
+/// GraphQL over HTTP.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpSettings {
+    /// Origins of web pages that may call the API, separated by commas; * for all [default: same origin only]
+    #[arg(long, env = "TANDEM_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub cors_origin: Vec<String>,
+
+    /// Largest request body
+    #[arg(long, env = "TANDEM_MAX_BODY_BYTES", value_name = "BYTES", default_value = "1MiB",
+          value_parser = size_bytes)]
+    pub max_body_bytes: usize,
+
+    /// How long one query or mutation may take, over HTTP and over WebSocket
+    #[arg(long, env = "TANDEM_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "30s",
+          value_parser = positive_duration)]
+    pub request_timeout: Duration,
+
+    /// Let responses say in extensions.debug how many SQL statements they took
+    #[arg(long, env = "TANDEM_DEBUG_EXTENSIONS")]
+    pub debug_extensions: bool,
+}
+
+/// GraphQL over WebSocket.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "WebSocket")]
+pub struct WebSocketSettings {
+    /// How long a new socket may wait before its connection_init
+    #[arg(long, env = "TANDEM_WS_INIT_TIMEOUT", value_name = "DURATION", default_value = "10s",
+          value_parser = positive_duration)]
+    pub ws_init_timeout: Duration,
+
+    /// Time between two pings; a socket that is silent for two of them is dropped
+    #[arg(long, env = "TANDEM_WS_KEEPALIVE", value_name = "DURATION", default_value = "30s",
+          value_parser = positive_duration)]
+    pub ws_keepalive: Duration,
+
+    /// How long a write to a socket may stand still before the socket is closed as too slow
+    #[arg(long, env = "TANDEM_WS_WRITE_TIMEOUT", value_name = "DURATION", default_value = "15s",
+          value_parser = positive_duration)]
+    pub ws_write_timeout: Duration,
+
+    /// Operations that one socket may have at a time
+    #[arg(long, env = "TANDEM_WS_MAX_OPERATIONS", value_name = "COUNT", default_value = "100",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub ws_max_operations: u32,
+
+    /// Largest message that a client may send
+    #[arg(long, env = "TANDEM_WS_MAX_MESSAGE_BYTES", value_name = "BYTES", default_value = "1MiB",
+          value_parser = size_bytes)]
+    pub ws_max_message_bytes: usize,
+
+    /// Sockets at a time
+    #[arg(long, env = "TANDEM_WS_MAX_CONNECTIONS", value_name = "COUNT", default_value = "20000",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub ws_max_connections: u32,
+}
+
+/// Durable push.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Webhooks")]
+pub struct WebhookSettings {
+    /// Address ranges that webhooks may reach besides public ones, separated by commas; or none [default: loopback if
+    /// listening on loopback, else none]
+    #[arg(long = "webhook-allow", env = "TANDEM_WEBHOOK_ALLOW", value_name = "RANGES")]
+    pub allow: Option<AllowList>,
+
+    /// When the attempts of a delivery are made, each counted from the end of the one before
+    #[arg(long = "webhook-retry-schedule", env = "TANDEM_WEBHOOK_RETRY_SCHEDULE", value_name = "DURATIONS",
+          default_value_t = Schedule::default())]
+    pub retry_schedule: Schedule,
+
+    /// How long one attempt may take, from the resolving of the name to the end of the answer
+    #[arg(long = "webhook-timeout", env = "TANDEM_WEBHOOK_TIMEOUT", value_name = "DURATION", default_value = "15s",
+          value_parser = positive_duration)]
+    pub timeout: Duration,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logs")]
+pub struct LogSettings {
+    /// Form of the log lines, which go to standard error
+    #[arg(long, env = "TANDEM_LOG_FORMAT", value_name = "FORMAT", default_value = "text", value_enum)]
+    pub log_format: LogFormat,
+
+    /// error, warn, info, debug; or per module, such as info,tandem::webhook=debug
+    #[arg(long, env = "TANDEM_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Settings as these flags give them.
+#[cfg(test)]
+pub(crate) fn settings(flags: &[&str]) -> Settings {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+    let line: Result<Line, _> = clap::Parser::try_parse_from([&["tandem"], flags].concat());
+    line.unwrap_or_else(|error| panic!("{error}")).settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_key_is_required_unless_on_loopback() {
+        let everywhere = "0.0.0.0:8080";
+        let cases: [(&[&str], Result<KeySource, Error>); 7] = [
+            (&[], Ok(KeySource::Local("tandem-data/jwt-secret".into()))),
+            (&["--listen", "[::1]:1", "--data-dir", "d"], Ok(KeySource::Local("d/jwt-secret".into()))),
+            (&["--listen", everywhere], Err(Error::KeyRequired(everywhere.parse().unwrap()))),
+            (&["--listen", everywhere, "--jwt-secret", SECRET], Ok(KeySource::Secret(Secret::new(SECRET)))),
+            (&["--jwt-secret", "short"], Err(Error::ShortSecret(5))),
+            (&["--jwt-secret", SECRET, "--jwks", "keys.json"], Err(Error::SeveralKeys)),
+            (&["--jwt-secret", "", "--jwks", "keys.json"], Ok(KeySource::Jwks("keys.json".to_owned()))),
+        ];
+        for (flags, expected) in cases {
+            assert_eq!(settings(flags).key_source(), expected, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn webhooks_reach_loopback_only_from_loopback() {
+        assert_eq!(settings(&[]).webhook_allow(), AllowList::loopback());
+        assert_eq!(settings(&["--listen", "0.0.0.0:1"]).webhook_allow().to_string(), "none");
+        assert_eq!(settings(&["--webhook-allow", "none"]).webhook_allow().to_string(), "none");
+        assert_eq!(settings(&["--webhook-allow", "10.0.0.0/8"]).webhook_allow().to_string(), "10.0.0.0/8");
+    }
+
+    #[test]
+    fn the_password_of_the_database_is_not_shown() {
+        let cases = [
+            ("postgres://me:secret@db.example.com/shop?sslmode=require", "postgres://me@db.example.com/shop"),
+            ("postgres://me:p@ss@db/shop", "postgres://me@db/shop"),
+            ("postgres://db/shop", "postgres://db/shop"),
+            ("", "sqlite://tandem-data/tandem.db"),
+            ("nonsense", "[redacted]"),
+        ];
+        for (url, shown) in cases {
+            let settings = settings(&["--database-url", url]);
+            assert_eq!(settings.database.shown_url(), shown);
+            assert!(!format!("{settings:?}").contains("secret@"));
+        }
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas() {
+        let settings = settings(&["--cors-origin", "https://a.example,https://b.example", "--jwt-issuer", "a,b"]);
+        assert_eq!(settings.http.cors_origin, ["https://a.example", "https://b.example"]);
+        assert_eq!(settings.auth.jwt_issuer, ["a", "b"]);
+        assert_eq!(settings.webhook.retry_schedule.attempts(), 10);
+    }
+}

@@ -1,0 +1,45 @@
+//! `/healthz`: the process answers. `/readyz`: it can do its work.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Gateway, respond};
+use crate::live::Executor;
+
+/// Why the server cannot do its work now; shown to everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotReady {
+    /// Which part, such as `database`.
+    pub part: &'static str,
+    /// What is wrong with it, without addresses or causes.
+    pub reason: String,
+}
+
+/// Asks all parts; no reasons means ready. It is called for each request, so it must be quick.
+pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Vec<NotReady>> + Send + Sync>;
+
+/// Always well.
+pub async fn healthz() -> Response {
+    respond::json(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+/// Ready, or the reasons why not.
+pub async fn readyz<E: Executor>(State(gateway): State<Arc<Gateway<E>>>) -> Response {
+    let mut reasons = (gateway.readiness)().await;
+    if gateway.live.shutdown.is_cancelled() {
+        reasons.push(NotReady { part: "server", reason: "it is stopping".to_owned() });
+    }
+    if !gateway.live.authenticator.has_keys() {
+        reasons.push(NotReady { part: "tokens", reason: "the key set could not be loaded yet".to_owned() });
+    }
+    if reasons.is_empty() {
+        return respond::json(StatusCode::OK, &json!({ "status": "ready" }));
+    }
+    let reasons: Vec<_> = reasons.iter().map(|r| json!({ "part": r.part, "reason": r.reason })).collect();
+    respond::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "unavailable", "reasons": reasons }))
+}

@@ -1,0 +1,272 @@
+//! The table of statuses, over a real connection.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::HeaderMap;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::NotReady;
+use crate::live::fake::{TestServer, soon};
+
+const NEW: &str = "application/graphql-response+json";
+const OLD: &str = "application/json";
+const JSON: Headers<'_> = &[("content-type", "application/json")];
+
+type Headers<'a> = &'a [(&'static str, &'a str)];
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn code(&self) -> &str {
+        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or_default()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+async fn send(server: &TestServer, method: Method, path: &str, headers: Headers<'_>, body: String) -> Answer {
+    let url = format!("http://{}{path}", server.address);
+    let mut request = Client::new().request(method, url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if !body.is_empty() {
+        request = request.body(body);
+    }
+    let response = soon(request.send()).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = soon(response.bytes()).await.unwrap();
+    Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or_default() }
+}
+
+fn query(document: &str) -> String {
+    json!({ "query": document }).to_string()
+}
+
+async fn post(server: &TestServer, accept: &str, body: String) -> Answer {
+    send(server, Method::POST, "/graphql", &[JSON[0], ("accept", accept)], body).await
+}
+
+#[tokio::test]
+async fn statuses_of_post() {
+    let server = TestServer::start(&[]).await;
+    let wrong = |parameter: &str, value: Value| {
+        let mut body = json!({"query": "{ echo }"});
+        body[parameter] = value;
+        body.to_string()
+    };
+    // The body, then the status and the code with each media type.
+    let cases = [
+        (query("{ echo }"), (200, 200), ""),
+        (query("mutation { echo }"), (200, 200), ""),
+        (wrong("variables", Value::Null), (200, 200), ""),
+        (wrong("unknown", json!(1)), (200, 200), ""),
+        (query("{"), (400, 200), "GRAPHQL_PARSE_FAILED"),
+        (query("subscription { wait }"), (400, 200), "BAD_USER_INPUT"),
+        (wrong("query", json!(["x"])), (400, 400), "BAD_USER_INPUT"),
+        (wrong("operationName", json!(1)), (400, 400), "BAD_USER_INPUT"),
+        (wrong("variables", json!([])), (400, 400), "BAD_USER_INPUT"),
+        (wrong("extensions", json!("x")), (400, 400), "BAD_USER_INPUT"),
+        ("{ \"not JSON".to_owned(), (400, 400), "BAD_USER_INPUT"),
+        (format!("[{}]", query("{ echo }")), (400, 400), "BAD_USER_INPUT"),
+        (String::new(), (400, 400), "BAD_USER_INPUT"),
+        ("{}".to_owned(), (400, 400), "BAD_USER_INPUT"),
+        (json!({"extensions": {"persistedQuery": {}}}).to_string(), (200, 200), "PERSISTED_QUERY_NOT_FOUND"),
+    ];
+    for (body, (new, old), code) in cases {
+        for (accept, status) in [(NEW, new), (OLD, old)] {
+            let answer = post(&server, accept, body.clone()).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (status, code), "{accept}: {body}");
+            assert_eq!(answer.header("content-type"), format!("{accept}; charset=utf-8"));
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+            assert_eq!(answer.body.get("data").is_some(), code.is_empty(), "{accept}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn statuses_of_get() {
+    let server = TestServer::start(&[]).await;
+    let cases = [
+        ("?query=%7B%20echo%20%7D&variables=%7B%22x%22%3A1%7D", (200, 200), ""),
+        ("?query=%7B", (400, 200), "GRAPHQL_PARSE_FAILED"),
+        ("?query=mutation%20%7B%20echo%20%7D", (405, 405), "BAD_USER_INPUT"),
+        ("?query=subscription%20%7B%20wait%20%7D", (400, 200), "BAD_USER_INPUT"),
+        ("?query=%7B%20echo%20%7D&variables=%5B%5D", (400, 400), "BAD_USER_INPUT"),
+        ("", (400, 400), "BAD_USER_INPUT"),
+    ];
+    for (parameters, (new, old), code) in cases {
+        for (accept, status) in [(NEW, new), (OLD, old)] {
+            let path = format!("/graphql{parameters}");
+            let answer = send(&server, Method::GET, &path, &[("accept", accept)], String::new()).await;
+            assert_eq!((answer.status.as_u16(), answer.code()), (status, code), "{accept}: {path}");
+            assert_eq!(answer.header("allow"), if status == 405 { "POST" } else { "" });
+        }
+    }
+    let answer =
+        send(&server, Method::GET, "/graphql?query=%7B%20echo%20%7D&variables=%7B%22x%22%3A1%7D", &[], String::new());
+    assert_eq!(answer.await.body["data"]["variables"], json!({"x": 1}));
+}
+
+#[tokio::test]
+async fn methods_media_types_and_paths() {
+    let server = TestServer::start(&[]).await;
+    let cases: [(Method, &str, Headers<'_>, u16); 14] = [
+        (Method::POST, "/graphql", &[], 415),
+        (Method::POST, "/graphql", &[("content-type", "text/plain")], 415),
+        (Method::POST, "/graphql", &[("content-type", "application/x-www-form-urlencoded")], 415),
+        (Method::POST, "/graphql", &[("content-type", "application/json; charset=latin1")], 415),
+        (Method::POST, "/graphql", &[JSON[0], ("accept", "text/html")], 406),
+        (Method::POST, "/graphql", &[JSON[0], ("accept", "text/html, */*;q=0.1")], 200),
+        (Method::PUT, "/graphql", JSON, 405),
+        (Method::DELETE, "/graphql", &[], 405),
+        (Method::OPTIONS, "/graphql", &[], 405),
+        (Method::POST, "/healthz", &[], 405),
+        (Method::GET, "/healthz", &[], 200),
+        (Method::GET, "/readyz", &[], 200),
+        (Method::GET, "/", &[], 200),
+        (Method::GET, "/nothing", &[], 404),
+    ];
+    for (method, path, headers, status) in cases {
+        let body = if method == Method::POST { query("{ echo }") } else { String::new() };
+        let answer = send(&server, method.clone(), path, headers, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {path} {headers:?}");
+        if status == 405 {
+            let expected = if path == "/graphql" { "GET, POST" } else { "GET,HEAD" };
+            assert_eq!(answer.header("allow"), expected, "{method} {path}");
+        }
+        assert!(path == "/" || answer.body.is_object(), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_token_is_never_anonymous() {
+    let server = TestServer::start(&[]).await;
+    let expired = format!("Bearer {}", server.token("ada", Duration::ZERO));
+    for (token, status, sub) in [
+        (server.bearer("ada"), 200, json!("ada")),
+        ("Bearer nonsense".to_owned(), 401, Value::Null),
+        ("Basic YTpi".to_owned(), 401, Value::Null),
+        (format!("{expired}x"), 401, Value::Null),
+    ] {
+        let headers = [JSON[0], ("authorization", token.as_str())];
+        let answer = send(&server, Method::POST, "/graphql", &headers, query("{ echo }")).await;
+        assert_eq!((answer.status.as_u16(), &answer.body["data"]["sub"]), (status, &sub), "{token}");
+        if status == 401 {
+            assert_eq!(answer.code(), "UNAUTHENTICATED");
+            assert!(
+                answer.header("www-authenticate").starts_with("Bearer error=\"invalid_token\", error_description=\"")
+            );
+        }
+    }
+    assert_eq!(post(&server, OLD, query("{ echo }")).await.body["data"]["sub"], Value::Null);
+}
+
+#[tokio::test]
+async fn bodies_are_limited() {
+    let server = TestServer::start(&["--max-body-bytes", "1KiB"]).await;
+    let fits = format!("{:>1024}", query("{ echo }"));
+    assert_eq!(post(&server, NEW, fits.clone()).await.status, StatusCode::OK);
+    assert_eq!(post(&server, NEW, fits + " ").await.status, StatusCode::PAYLOAD_TOO_LARGE);
+
+    // Without an announced length, and in pieces.
+    let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let head =
+        "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..3 {
+        socket.write_all(format!("200\r\n{:512}\r\n", "").as_bytes()).await.unwrap();
+    }
+    let mut status = [0; 12];
+    soon(socket.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_read_as_one() {
+    let server = TestServer::start(&[]).await;
+    let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let body = query("{ echo }");
+    let (first, second) = body.split_at(9);
+    let text = format!(
+        "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n",
+        first.len(),
+        second.len()
+    );
+    socket.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(socket.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains(r#"{"data":{"sub":null,"variables":{}}}"#), "{answer}");
+}
+
+#[tokio::test]
+async fn time_is_limited() {
+    let mut server = TestServer::start(&["--request-timeout", "50ms"]).await;
+    let answer = post(&server, NEW, query("{ wait }")).await;
+    assert_eq!((answer.status, answer.code()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+    server.started().await.dropped().await;
+
+    let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    soon(socket.read_exact(&mut status)).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 408");
+}
+
+#[tokio::test]
+async fn other_origins_are_allowed_only_if_they_are_named() {
+    let preflight = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    let closed = TestServer::start(&[]).await;
+    let answer = send(&closed, Method::OPTIONS, "/graphql", &preflight, String::new()).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+
+    let open = TestServer::start(&["--cors-origin", "https://app.example"]).await;
+    let answer = send(&open, Method::OPTIONS, "/graphql", &preflight, String::new()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
+    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type");
+    let headers = [JSON[0], ("origin", "https://evil.example")];
+    let answer = send(&open, Method::POST, "/graphql", &headers, query("{ echo }")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+}
+
+#[tokio::test]
+async fn readiness_has_reasons() {
+    let ready = TestServer::start(&[]).await;
+    let get = async |server: &TestServer| send(server, Method::GET, "/readyz", &[], String::new()).await;
+    assert_eq!(get(&ready).await.body, json!({"status": "ready"}));
+    ready.shutdown.cancel();
+    let answer = get(&ready).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["reasons"][0]["part"]), (503, &json!("server")));
+
+    let reason = NotReady { part: "database", reason: "it does not answer".to_owned() };
+    let answer = get(&TestServer::start_with(&[], vec![reason]).await).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let reasons = json!([{"part": "database", "reason": "it does not answer"}]);
+    assert_eq!(answer.body, json!({"status": "unavailable", "reasons": reasons}));
+}
+
+#[tokio::test]
+async fn the_page_has_a_policy() {
+    let server = TestServer::start(&[]).await;
+    let answer = send(&server, Method::GET, "/", &[], String::new()).await;
+    assert!(answer.header("content-type").starts_with("text/html"));
+    assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
+    assert_eq!(answer.header("x-frame-options"), "DENY");
+}

@@ -1,0 +1,322 @@
+//! The root fields about webhooks: they read and change the registry.
+
+use std::sync::Arc;
+
+use entity::delivery::Status as DeliveryStatus;
+use entity::webhook::Status;
+use entity::{DeliveryId, Position, WebhookId};
+use sea_orm::ActiveEnum;
+use serde_json::{Map, Value, json};
+
+use super::core::{Core, database_error, writer_error};
+use super::document::{ErrorCode, GraphqlError, Operation, Selected};
+use super::plan::Output;
+use super::plan::connection::page_size;
+use super::plan::context::{Arguments, bad_input};
+use super::tree;
+use crate::auth::Principal;
+use crate::catalog::datum::format_instant;
+use crate::catalog::type_id;
+use crate::log::{Cursor, Event};
+use crate::webhook::registry::{
+    self, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, UserError, WebhookPatch,
+};
+use crate::webhook::row::Webhook;
+
+/// What the fields work with.
+pub(crate) struct Webhooks<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) registry: &'a Registry,
+    pub(crate) operation: &'a Operation<'a>,
+    pub(crate) principal: &'a Arc<Principal>,
+}
+
+type Object = Map<String, Value>;
+
+impl Webhooks<'_> {
+    /// Runs a root field about webhooks and writes its value. `__typename` is none of them.
+    pub(crate) async fn run(&self, field: &Selected<'_>, out: &mut Output<'_>) -> Result<(), GraphqlError> {
+        let arguments = Arguments(self.operation.arguments(field)?);
+        let value = match field.name {
+            "webhook" => self.webhook(field, arguments.text("id").unwrap_or_default()).await?,
+            "node" => self.node(field, arguments.text("id").unwrap_or_default()).await?,
+            "webhooks" => self.webhooks(field, &arguments).await?,
+            name => {
+                let input = Arguments(arguments.get("input").and_then(Value::as_object).cloned().unwrap_or_default());
+                let mut payload = match name {
+                    "createWebhook" => self.create(field, &input).await?,
+                    "updateWebhook" => self.update(field, &input).await?,
+                    _ => self.delete(&input).await?,
+                };
+                payload.insert("clientMutationId".to_owned(), json!(input.text("clientMutationId")));
+                Value::Object(payload)
+            }
+        };
+        tree::write(self.operation, field, &value, out);
+        Ok(())
+    }
+
+    async fn webhook(&self, selected: &Selected<'_>, id: &str) -> Result<Value, GraphqlError> {
+        let Some(id) = type_id::parse_prefixed(Webhook::PREFIX, id) else { return Ok(Value::Null) };
+        let found = self.registry.get(self.principal, WebhookId(id)).await;
+        match found.map_err(|error| database_error(&error))? {
+            Some(webhook) => Ok(Value::Object(self.object(selected, &webhook).await?)),
+            None => Ok(Value::Null),
+        }
+    }
+
+    async fn node(&self, selected: &Selected<'_>, id: &str) -> Result<Value, GraphqlError> {
+        match type_id::parse_prefixed(Delivery::PREFIX, id) {
+            Some(id) => {
+                let found = self.registry.delivery(self.principal, DeliveryId(id)).await;
+                let found = found.map_err(|error| database_error(&error))?;
+                Ok(found.map_or(Value::Null, |delivery| Value::Object(delivery_object(&delivery))))
+            }
+            None => self.webhook(selected, id).await,
+        }
+    }
+
+    async fn webhooks(&self, selected: &Selected<'_>, arguments: &Arguments) -> Result<Value, GraphqlError> {
+        let (limit, _) = page_size(arguments)?;
+        let after = match arguments.text("after") {
+            Some(text) => Some(type_id::parse_prefixed(Webhook::PREFIX, text).ok_or_else(|| {
+                let message = "after is not a cursor of the list of webhooks.";
+                GraphqlError::new(ErrorCode::CursorInvalid, message)
+            })?),
+            None => None,
+        };
+        let found = self.registry.list(self.principal, after.map(WebhookId), limit as usize + 1).await;
+        let mut found = found.map_err(|error| database_error(&error))?;
+        let has_next = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let nodes = self.node_selection(selected, "WebhookConnection", "WebhookEdge");
+        let mut rows = Vec::with_capacity(found.len());
+        for webhook in &found {
+            let mut object = Object::new();
+            for selected in &nodes {
+                object.extend(self.object(selected, webhook).await?);
+            }
+            rows.push((webhook_id(webhook), object));
+        }
+        Ok(connection(rows, has_next, after.is_some()))
+    }
+
+    /// The selections of a connection's nodes, under `nodes` and `edges`.
+    fn node_selection<'s>(&'s self, selected: &Selected<'s>, connection: &str, edge: &str) -> Vec<Selected<'s>> {
+        let mut found = Vec::new();
+        for field in self.operation.sub_fields(selected, connection) {
+            match field.name {
+                "nodes" => found.push(field),
+                "edges" => {
+                    let fields = self.operation.sub_fields(&field, edge);
+                    found.extend(fields.into_iter().filter(|field| field.name == "node"));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    async fn object(&self, selected: &Selected<'_>, webhook: &Webhook) -> Result<Object, GraphqlError> {
+        let hub = &self.core.hub;
+        let headers: Vec<_> =
+            webhook.headers.names().map(|name| json!({"name": name, "value": "(redacted)"})).collect();
+        let variables = (!webhook.variables.is_empty()).then(|| webhook.variables.clone());
+        let mut object = into_object(json!({
+            "__typename": "Webhook",
+            "id": webhook_id(webhook),
+            "url": webhook.url,
+            "query": webhook.query,
+            "variables": variables,
+            "events": webhook.events,
+            "description": webhook.description,
+            "headers": headers,
+            "ordering": "NONE",
+            "maxInFlight": webhook.max_in_flight,
+            "status": webhook.status.to_value(),
+            "statusReason": webhook.status_reason,
+            "owner": webhook.owner,
+            "cursor": hub.cursor(webhook.position),
+            "lag": (hub.tail().get() - webhook.position.get()).max(0),
+            "createdAt": format_instant(webhook.created_at),
+            "updatedAt": format_instant(webhook.updated_at),
+        }));
+        for field in self.operation.sub_fields(selected, "Webhook") {
+            if field.name == "deliveries" {
+                object.insert(tree::slot(&field), self.deliveries(&field, webhook).await?);
+            }
+        }
+        Ok(object)
+    }
+
+    async fn deliveries(&self, field: &Selected<'_>, webhook: &Webhook) -> Result<Value, GraphqlError> {
+        let arguments = Arguments(self.operation.arguments(field)?);
+        let (limit, _) = page_size(&arguments)?;
+        let status = arguments.text("status").and_then(|name| DeliveryStatus::try_from_value(&name.to_owned()).ok());
+        let before = arguments.text("after").map(|text| self.cursor(text)).transpose()?;
+        let found = self.registry.deliveries(self.principal, webhook.id, status, before, limit as usize + 1).await;
+        let mut found = found.map_err(|error| database_error(&error))?;
+        let has_next = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let rows = found.iter().map(|d| (self.core.hub.cursor(d.position), delivery_object(d))).collect();
+        Ok(connection(rows, has_next, before.is_some()))
+    }
+
+    fn cursor(&self, text: &str) -> Result<Position, GraphqlError> {
+        let refused = |_| GraphqlError::new(ErrorCode::CursorInvalid, "after is not a cursor of a list of deliveries.");
+        Cursor::decode(text).map(|cursor| cursor.position).map_err(refused)
+    }
+
+    async fn create(&self, field: &Selected<'_>, input: &Arguments) -> Result<Object, GraphqlError> {
+        let new = NewWebhook {
+            url: input.text("url").unwrap_or_default().to_owned(),
+            document: document(input)?,
+            description: input.text("description").map(str::to_owned),
+            headers: headers(input).unwrap_or_default(),
+            max_in_flight: input.int("maxInFlight").unwrap_or_default(),
+        };
+        match self.registry.create(self.principal, new).await {
+            Ok(created) => {
+                let webhook = self.payload_object(field, "CreateWebhookPayload", &created.webhook).await?;
+                Ok(into_object(json!({"webhook": webhook, "secret": created.secret.expose(), "userErrors": []})))
+            }
+            Err(error) => refused(error),
+        }
+    }
+
+    async fn update(&self, field: &Selected<'_>, input: &Arguments) -> Result<Object, GraphqlError> {
+        let Some(id) = id(input) else { return Ok(not_found()) };
+        let patch = WebhookPatch {
+            url: input.text("url").map(str::to_owned),
+            document: document(input)?,
+            description: input.0.get("description").map(|text| text.as_str().map(str::to_owned)),
+            headers: headers(input),
+            max_in_flight: input.int("maxInFlight"),
+            status: input.text("status").and_then(|name| Status::try_from_value(&name.to_owned()).ok()),
+        };
+        match self.registry.update(self.principal, id, patch).await {
+            Ok(webhook) => {
+                let webhook = self.payload_object(field, "UpdateWebhookPayload", &webhook).await?;
+                Ok(into_object(json!({"webhook": webhook, "userErrors": []})))
+            }
+            Err(error) => refused(error),
+        }
+    }
+
+    async fn payload_object(
+        &self,
+        field: &Selected<'_>,
+        payload: &str,
+        webhook: &Webhook,
+    ) -> Result<Object, GraphqlError> {
+        let mut object = Object::new();
+        for selected in self.operation.sub_fields(field, payload) {
+            if selected.name == "webhook" {
+                object.extend(self.object(&selected, webhook).await?);
+            }
+        }
+        Ok(object)
+    }
+
+    async fn delete(&self, input: &Arguments) -> Result<Object, GraphqlError> {
+        let Some(id) = id(input) else { return Ok(not_found()) };
+        match self.registry.delete(self.principal, id).await {
+            Ok(()) => Ok(into_object(json!({"deletedWebhookId": input.text("id"), "userErrors": []}))),
+            Err(error) => refused(error),
+        }
+    }
+}
+
+fn id(input: &Arguments) -> Option<WebhookId> {
+    type_id::parse_prefixed(Webhook::PREFIX, input.text("id")?).map(WebhookId)
+}
+
+fn webhook_id(webhook: &Webhook) -> String {
+    type_id::format(Webhook::PREFIX, webhook.id.get())
+}
+
+fn document(input: &Arguments) -> Result<Document, GraphqlError> {
+    let variables = match input.get("variables") {
+        None => None,
+        Some(Value::Object(variables)) => Some(variables.clone()),
+        Some(_) => return Err(bad_input("variables must be an object.")),
+    };
+    let events = input.texts("events").map(|names| names.into_iter().map(str::to_owned).collect());
+    Ok(Document { query: input.text("query").map(str::to_owned), variables, events })
+}
+
+fn headers(input: &Arguments) -> Option<Vec<(String, String)>> {
+    let header = |header: &Value| {
+        let text = |name| header.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        (text("name"), text("value"))
+    };
+    Some(input.get("headers")?.as_array()?.iter().map(header).collect())
+}
+
+fn refused(error: registry::Error) -> Result<Object, GraphqlError> {
+    match error {
+        registry::Error::Refused(errors) => {
+            let errors: Vec<_> = errors.iter().map(user_error).collect();
+            Ok(into_object(json!({"userErrors": errors})))
+        }
+        registry::Error::Database(error) => Err(database_error(&error)),
+        registry::Error::Writer(error) => Err(writer_error(&error)),
+    }
+}
+
+fn user_error(error: &UserError) -> Value {
+    json!({"code": error.code.name(), "message": error.message, "path": error.path})
+}
+
+fn not_found() -> Object {
+    let error = json!({"code": "NOT_FOUND", "message": "There is no such webhook.", "path": ["id"]});
+    into_object(json!({"userErrors": [error]}))
+}
+
+fn connection(rows: Vec<(String, Object)>, has_next: bool, has_previous: bool) -> Value {
+    let (start, end) = (rows.first().map(|row| row.0.clone()), rows.last().map(|row| row.0.clone()));
+    let edges: Vec<_> = rows.iter().map(|(cursor, node)| json!({"cursor": cursor, "node": node})).collect();
+    let nodes: Vec<_> = rows.into_iter().map(|(_, node)| node).collect();
+    json!({
+        "edges": edges,
+        "nodes": nodes,
+        "pageInfo": {
+            "hasNextPage": has_next, "hasPreviousPage": has_previous, "startCursor": start, "endCursor": end
+        },
+    })
+}
+
+fn delivery_object(delivery: &Delivery) -> Object {
+    let attempts: Vec<_> = delivery.attempts.iter().map(attempt).collect();
+    into_object(json!({
+        "__typename": "Delivery",
+        "id": type_id::format(Delivery::PREFIX, delivery.id.get()),
+        "messageId": type_id::format(Event::PREFIX, delivery.message.get()),
+        "type": delivery.event,
+        "sequence": delivery.sequence.map(|number| number.to_string()),
+        "status": delivery.status.to_value(),
+        "nextAttemptAt": delivery.next_attempt_at.map(format_instant),
+        "body": delivery.body,
+        "attempts": attempts,
+    }))
+}
+
+fn attempt(attempt: &DeliveryAttempt) -> Value {
+    let error = attempt.error.as_ref().map(|e| json!({"code": e.code.name(), "message": e.message}));
+    json!({
+        "number": attempt.number,
+        "startedAt": format_instant(attempt.started_at),
+        "durationMs": attempt.duration_ms,
+        "statusCode": attempt.status_code,
+        "address": attempt.address,
+        "error": error,
+        "responseBody": attempt.response_body,
+    })
+}
+
+fn into_object(value: Value) -> Object {
+    match value {
+        Value::Object(object) => object,
+        _ => Object::new(),
+    }
+}

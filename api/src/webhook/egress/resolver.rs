@@ -1,0 +1,99 @@
+//! Name → checked addresses.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+
+use super::{Guard, Scheme};
+
+/// Lookups at one time. Each holds a thread until the operating system answers, also when nobody waits any more; when
+/// there are this many, others wait for their turn and their requests for their deadline.
+const MAX_LOOKUPS: usize = 128;
+
+/// There is no address for this host that a webhook may be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the host has no address that webhooks may be sent to")]
+pub struct Blocked;
+
+/// Resolves names by the operating system.
+#[derive(Debug, Clone)]
+pub(super) struct Lookup {
+    permits: Arc<Semaphore>,
+}
+
+impl Default for Lookup {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
+    }
+}
+
+impl Lookup {
+    /// All addresses of a name.
+    pub(super) async fn addresses(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
+        let host = host.to_owned();
+        let lookup = tokio::task::spawn_blocking(move || {
+            // The permit lives as long as the thread is busy, not as long as somebody waits for it.
+            let _permit = permit;
+            (host.as_str(), 0).to_socket_addrs().map(|found| found.map(|a| a.ip()).collect())
+        });
+        lookup.await.map_err(io::Error::other)?
+    }
+}
+
+/// The resolver of the HTTP client: resolves once and hands on the permitted addresses alone, so a connection can only
+/// go to one of those.
+#[derive(Debug, Clone)]
+pub struct GuardedResolver {
+    guard: Guard,
+    scheme: Scheme,
+}
+
+impl GuardedResolver {
+    pub(super) fn new(guard: Guard, scheme: Scheme) -> Self {
+        Self { guard, scheme }
+    }
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let Self { guard, scheme } = self.clone();
+        Box::pin(async move {
+            let found = guard.lookup.addresses(name.as_str()).await?;
+            let permitted: Vec<_> = found.into_iter().filter(|address| guard.permits(*address, scheme)).collect();
+            if permitted.is_empty() {
+                return Err(Blocked.into());
+            }
+            // The client puts the port of the URL in place of 0.
+            Ok(Box::new(permitted.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::egress::AllowList;
+
+    async fn resolve(allow: AllowList, scheme: Scheme, name: &str) -> Result<Vec<IpAddr>, String> {
+        let resolver = Guard::new(allow).resolver(scheme);
+        let found = resolver.resolve(name.parse().unwrap()).await.map_err(|e| e.to_string())?;
+        Ok(found.map(|address| address.ip()).collect())
+    }
+
+    #[tokio::test]
+    async fn names_yield_permitted_addresses_alone() {
+        for scheme in [Scheme::Https, Scheme::Http] {
+            let blocked = resolve(AllowList::none(), scheme, "localhost").await.unwrap_err();
+            assert_eq!(blocked, Blocked.to_string());
+            let found = resolve(AllowList::loopback(), scheme, "localhost").await.unwrap();
+            assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback));
+        }
+        // Only one of the families is open: the other addresses of the same name are left out.
+        let found = resolve("127.0.0.1".parse().unwrap(), Scheme::Http, "localhost").await.unwrap();
+        assert!(found.iter().all(|address| *address == IpAddr::from([127, 0, 0, 1])));
+    }
+}

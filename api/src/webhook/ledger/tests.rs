@@ -1,0 +1,111 @@
+//! Leases and their fences, on the real tables.
+
+use bytes::Bytes;
+use entity::{DeliveryId, EventId, Position};
+
+use super::*;
+use crate::webhook::failure::{AttemptError, ErrorCode};
+use crate::webhook::testing::{Fixture, Receiver, on_both_databases};
+
+on_both_databases!(a_lost_lease_writes_nothing, commits_can_be_repeated, a_pause_of_the_owner_outlives_a_disable);
+
+fn outcome(position: i64, verdict: Verdict) -> Outcome {
+    let is_success = verdict == Verdict::Succeeded;
+    Outcome {
+        job: Job {
+            delivery: DeliveryId::new(),
+            is_recorded: false,
+            position: Position::new(position).unwrap(),
+            message: EventId::new(),
+            event: "product.updated".to_owned(),
+            sequence: Some(position),
+            number: 1,
+            body: Bytes::from_static(b"{}"),
+        },
+        attempt: Attempt {
+            started_at: 1,
+            duration_ms: 2,
+            status_code: is_success.then_some(200),
+            address: None,
+            error: (!is_success).then(|| AttemptError::new(ErrorCode::Connect, "refused")),
+            response_body: None,
+            retry_after: None,
+        },
+        verdict,
+    }
+}
+
+fn batch(outcomes: Vec<Outcome>, position: i64) -> Batch {
+    let progress = Progress { position: Position::new(position).unwrap(), sequence: position };
+    Batch { outcomes, progress, health: Health::default(), disable: None }
+}
+
+async fn claim(fixture: &Fixture) -> (Ledger, Claimed) {
+    let ledger = Ledger::new(fixture.database.clone(), fixture.writer.clone());
+    let [listed] = ledger.enabled().await.unwrap()[..] else { panic!("there is one webhook") };
+    assert!(listed.is_free);
+    let claimed = ledger.claim(listed.id).await.unwrap().expect("it is free");
+    (ledger, claimed)
+}
+
+async fn a_lost_lease_writes_nothing(fixture: &mut Fixture) {
+    fixture.create(&Receiver::start().await, "all", 1).await;
+    let (first, old) = claim(fixture).await;
+    assert!(first.enabled().await.unwrap()[0].is_mine);
+    if fixture.database.dialect() == Dialect::Postgres {
+        let other = Ledger::new(fixture.database.clone(), fixture.writer.clone());
+        assert!(!other.enabled().await.unwrap()[0].is_free);
+        assert!(other.claim(old.lease.webhook).await.unwrap().is_none());
+        fixture.run("UPDATE tandem_webhook SET lease_until = 0").await;
+    }
+    let (second, new) = claim(fixture).await;
+    assert!(!first.enabled().await.unwrap()[0].is_mine);
+
+    let retry = Verdict::Pending { next_attempt_at: 1 };
+    let mut recorded = outcome(1, retry);
+    assert!(second.commit(&new.lease, &batch(vec![outcome(1, retry)], 1)).await.unwrap());
+    let due = second.due(new.lease.webhook, 10).await.unwrap();
+    recorded.job = due[0].clone();
+    let stale = Batch {
+        disable: Some("stale".to_owned()),
+        ..batch(vec![outcome(2, Verdict::Succeeded), Outcome { verdict: Verdict::Failed, ..recorded }], 2)
+    };
+    assert!(!first.commit(&old.lease, &stale).await.unwrap());
+    first.renew().await.unwrap();
+    first.release(&old.lease).await.unwrap();
+    first.expire(&old.lease, "stale").await.unwrap();
+    let webhook = fixture.webhook(old.lease.webhook).await;
+    assert_eq!((webhook.position.get(), webhook.status_reason), (1, None));
+    assert_eq!(fixture.deliveries().await, [(1, "PENDING".to_owned(), 1, true)]);
+    assert_eq!(fixture.query("SELECT delivery_id FROM tandem_attempt").await.len(), 1);
+    assert!(second.enabled().await.unwrap()[0].is_mine);
+}
+
+async fn commits_can_be_repeated(fixture: &mut Fixture) {
+    let webhook = fixture.create(&Receiver::start().await, "all", 1).await;
+    let (ledger, claimed) = claim(fixture).await;
+    let count = 75;
+    let batch = batch((1..=count).map(|position| outcome(position, Verdict::Failed)).collect(), count);
+    for _ in 0..2 {
+        assert!(ledger.commit(&claimed.lease, &batch).await.unwrap());
+        let expected: Vec<_> = (1..=count).map(|position| (position, "FAILED".to_owned(), 1, true)).collect();
+        assert_eq!(fixture.deliveries().await, expected);
+    }
+    let recorded = ledger.recorded_after(webhook.id, Position::new(count - 1).unwrap()).await.unwrap();
+    assert_eq!(recorded, [Recorded { position: Position::new(count).unwrap(), sequence: Some(count) }]);
+    assert!(ledger.due(webhook.id, 10).await.unwrap().is_empty());
+    assert_eq!(ledger.next_due(webhook.id).await.unwrap(), None);
+}
+
+async fn a_pause_of_the_owner_outlives_a_disable(fixture: &mut Fixture) {
+    let webhook = fixture.create(&Receiver::start().await, "all", 1).await;
+    let (ledger, claimed) = claim(fixture).await;
+    fixture.run("UPDATE tandem_webhook SET status = 'PAUSED'").await;
+    let disabling = Batch { disable: Some("gone".to_owned()), ..batch(Vec::new(), 0) };
+    assert!(ledger.commit(&claimed.lease, &disabling).await.unwrap());
+    ledger.disable(webhook.id, webhook.updated_at, "gone").await.unwrap();
+    let webhook = fixture.webhook(webhook.id).await;
+    assert_eq!((webhook.status, webhook.status_reason), (entity::webhook::Status::Paused, None));
+    assert!(ledger.enabled().await.unwrap().is_empty());
+    assert!(ledger.claim(webhook.id).await.unwrap().is_none());
+}

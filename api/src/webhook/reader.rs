@@ -1,0 +1,163 @@
+//! The log → the messages of one webhook, in log order.
+//!
+//! Numbers are given here, so they are a function of the order of the log alone. A reader runs ahead of its worker by
+//! what the channel between them holds.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use entity::{EventId, Position};
+use tokio::sync::{mpsc, watch};
+
+use super::ledger::Recorded;
+use super::message::Message;
+use super::render::RenderError;
+use super::target::Target;
+use super::window::Progress;
+use crate::catalog::Catalog;
+use crate::log::{self, Event, Hub};
+
+/// Events taken from the log at a time; also how many events that are not for the webhook are passed over before its
+/// worker hears of it.
+const CHUNK: usize = 256;
+/// How long a reader waits after a failure of the database.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// What a reader tells its worker.
+#[derive(Debug)]
+pub enum Item {
+    /// Everything up to here that was not told is not for the webhook, or recorded already.
+    Skipped(Progress),
+    /// The next event of the webhook.
+    Message(Fresh),
+    /// The log no longer holds the next events. Nothing follows.
+    Expired,
+}
+
+/// An event of the webhook, ready to be sent.
+#[derive(Debug)]
+pub struct Fresh {
+    /// Of the event.
+    pub position: Position,
+    /// Its number for the webhook.
+    pub sequence: i64,
+    /// The event.
+    pub message: EventId,
+    /// `order_line.updated`
+    pub event: String,
+    /// The message.
+    pub body: Bytes,
+}
+
+/// Reads the log for one webhook.
+pub struct Reader {
+    /// The log.
+    pub hub: Hub,
+    /// Names the resources.
+    pub catalog: Arc<Catalog>,
+    /// Has the webhook's document, which may change while the reader runs.
+    pub target: watch::Receiver<Arc<Target>>,
+    /// Where to begin.
+    pub start: Progress,
+    /// Events after the beginning that are not to be sent again, in log order.
+    pub recorded: VecDeque<Recorded>,
+    /// To the worker. When it is full, the reader waits.
+    pub items: mpsc::Sender<Item>,
+}
+
+/// The worker has gone.
+struct Closed;
+
+impl Reader {
+    /// Reads until the worker goes.
+    pub async fn run(mut self) {
+        let mut at = self.start;
+        loop {
+            match self.hub.after(at.position, CHUNK).await {
+                Ok(events) if events.is_empty() => {
+                    tokio::select! {
+                        () = self.hub.changed(at.position) => {}
+                        () = self.items.closed() => return,
+                    }
+                }
+                Ok(events) => {
+                    if self.pass(&events, &mut at).await.is_err() {
+                        return;
+                    }
+                }
+                Err(log::Error::Expired) => {
+                    // If the worker has gone, nobody needs to know.
+                    let _ = self.items.send(Item::Expired).await;
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the log cannot be read for a webhook; trying again");
+                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                }
+            }
+        }
+    }
+
+    async fn pass(&mut self, events: &[Arc<Event>], at: &mut Progress) -> Result<(), Closed> {
+        let mut has_skipped = false;
+        for event in events {
+            let item = match self.recorded(event.position) {
+                Some(sequence) => {
+                    at.sequence = at.sequence.max(sequence);
+                    None
+                }
+                None => self.message(event, at.sequence + 1).await?,
+            };
+            at.position = event.position;
+            has_skipped = item.is_none();
+            if let Some(fresh) = item {
+                at.sequence = fresh.sequence;
+                self.items.send(Item::Message(fresh)).await.map_err(|_| Closed)?;
+            }
+        }
+        if has_skipped {
+            self.items.send(Item::Skipped(*at)).await.map_err(|_| Closed)?;
+        }
+        Ok(())
+    }
+
+    /// The number of an event that is recorded; 0 if it is, but has none.
+    fn recorded(&mut self, position: Position) -> Option<i64> {
+        while self.recorded.front().is_some_and(|recorded| recorded.position < position) {
+            self.recorded.pop_front();
+        }
+        let recorded = self.recorded.pop_front_if(|recorded| recorded.position == position)?;
+        Some(recorded.sequence.unwrap_or(0))
+    }
+
+    /// The message about an event, if it is for the webhook. Tries until it can be rendered: leaving it out would lose it.
+    async fn message(&mut self, event: &Event, sequence: i64) -> Result<Option<Fresh>, Closed> {
+        let rendered = loop {
+            let follower = Arc::clone(&self.target.borrow().follower);
+            match follower.render(event).await {
+                Ok(rendered) => break rendered,
+                Err(RenderError(error)) => {
+                    tracing::warn!(event.position = %event.position, %error, "an event cannot be rendered; trying again");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE_AFTER_ERROR) => {}
+                () = self.items.closed() => return Err(Closed),
+            }
+        };
+        let Some(rendered) = rendered else { return Ok(None) };
+        let name = format!("{}.{}", self.catalog.resource(event.resource).prefix, event.kind.verb());
+        let body = Message {
+            event: &name,
+            occurred_at: event.at,
+            cursor: &self.hub.cursor(event.position),
+            sequence: Some(sequence),
+            data: &rendered.data,
+            errors: rendered.errors.as_deref(),
+        }
+        .body();
+        Ok(Some(Fresh { position: event.position, sequence, message: event.id, event: name, body }))
+    }
+}

@@ -1,0 +1,164 @@
+//! One HTTP request of a delivery.
+//!
+//! Invariants: one deadline covers DNS, connect, TLS, headers and body; redirects are never followed, no proxy is used and
+//! nothing is decompressed; at most [`MAX_RESPONSE_BYTES`] of the answer are read; a 2xx status is success whatever
+//! becomes of the body after it.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use reqwest::{Client, Response, Url, redirect};
+use tokio::time::{Instant, timeout_at};
+
+use super::egress::{Guard, Scheme};
+use super::failure::AttemptError;
+use super::retry::parse_retry_after;
+
+/// How much of an answer is kept.
+pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
+/// Common servers close idle connections after 5 s; a request that meets a closing connection is lost and retried.
+const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(4);
+const MAX_IDLE_CONNECTIONS_PER_HOST: usize = 64;
+
+/// What is to be sent.
+#[derive(Debug, Clone)]
+pub struct Outbound {
+    /// Where to.
+    pub url: Url,
+    /// All headers, signature and custom ones included.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// From before the name is resolved to after the body of the answer is read.
+    pub timeout: Duration,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// When it began, in microseconds since 1970.
+    pub started_at: i64,
+    /// How long it took.
+    pub duration_ms: u32,
+    /// The status, if there was one.
+    pub status_code: Option<u16>,
+    /// The address and port that answered.
+    pub address: Option<String>,
+    /// Why it is no success; `None` for a 2xx status.
+    pub error: Option<AttemptError>,
+    /// The start of the answer, with U+FFFD in place of what is no UTF-8 and of U+0000, which databases refuse.
+    pub response_body: Option<String>,
+    /// What the receiver asked for.
+    pub retry_after: Option<Duration>,
+}
+
+impl Attempt {
+    /// Whether the receiver has the event.
+    pub fn is_success(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// When it ended, in microseconds since 1970.
+    pub fn ended_at(&self) -> i64 {
+        self.started_at + i64::from(self.duration_ms) * 1000
+    }
+}
+
+/// The HTTP client of all webhooks. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    guard: Guard,
+    https: Client,
+    http: Client,
+}
+
+impl Sender {
+    /// A client whose connections obey the guard.
+    pub fn new(guard: Guard) -> Result<Self, reqwest::Error> {
+        // A resolver does not see the scheme, and other addresses are open to http than to https: hence two clients.
+        let https = client(&guard, Scheme::Https)?;
+        let http = client(&guard, Scheme::Http)?;
+        Ok(Self { guard, https, http })
+    }
+
+    /// The guard that it obeys.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Makes the request. Never fails: a failure is part of the attempt.
+    pub async fn send(&self, outbound: Outbound) -> Attempt {
+        let started_at = crate::catalog::datum::now_micros();
+        let start = Instant::now();
+        let mut attempt = Attempt {
+            started_at,
+            duration_ms: 0,
+            status_code: None,
+            address: None,
+            error: None,
+            response_body: None,
+            retry_after: None,
+        };
+        match self.request(&outbound, start + outbound.timeout).await {
+            Ok(response) => read(response, start + outbound.timeout, &mut attempt).await,
+            Err(error) => attempt.error = Some(error),
+        }
+        attempt.duration_ms = start.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
+        attempt
+    }
+
+    async fn request(&self, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
+        self.guard.check_literal(&outbound.url).map_err(|_| AttemptError::blocked())?;
+        let scheme = Scheme::of(&outbound.url).ok_or_else(AttemptError::blocked)?;
+        let client = match scheme {
+            Scheme::Https => &self.https,
+            Scheme::Http => &self.http,
+        };
+        let request = client.post(outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
+        match timeout_at(deadline, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(AttemptError::of_request(&error, scheme == Scheme::Https)),
+            Err(_) => Err(AttemptError::timeout(outbound.timeout)),
+        }
+    }
+}
+
+fn client(guard: &Guard, scheme: Scheme) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("Tandem/", env!("CARGO_PKG_VERSION")))
+        .https_only(scheme == Scheme::Https)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .dns_resolver(guard.resolver(scheme))
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS_PER_HOST)
+        .build()
+}
+
+/// The status decides; what follows is kept for the owner to see, as far as it arrives in time.
+async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) {
+    let status: StatusCode = response.status();
+    attempt.status_code = Some(status.as_u16());
+    attempt.address = response.remote_addr().map(|address| address.to_string());
+    attempt.error = AttemptError::of_status(status);
+    if attempt.error.is_some() {
+        let header = response.headers().get(header::RETRY_AFTER).map(HeaderValue::to_str);
+        attempt.retry_after = header.and_then(|h| parse_retry_after(h.ok()?, SystemTime::now()));
+    }
+    let mut body = Vec::new();
+    while body.len() < MAX_RESPONSE_BYTES
+        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
+    {
+        let room = MAX_RESPONSE_BYTES - body.len();
+        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+    attempt.response_body = Some(String::from_utf8_lossy(&body).replace('\0', "\u{fffd}"));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! The table of cases.
+
+use tandem_tests::Caller;
+use tandem_tests::shop::{catalog_team, support_staff};
+
+use super::shop::Shop;
+
+/// Which of the three cases of a root field it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A caller without a token.
+    Anonymous,
+    /// A caller whom the rules refuse this, or a part of it.
+    Forbidden,
+    /// A caller whom the rules allow it.
+    Allowed,
+}
+
+/// What is expected; pointers lead into `data`.
+pub enum Expect {
+    /// There is something, and no error.
+    Shows(&'static str),
+    /// There is null or an empty list, and no error: what one may not see does not exist.
+    Hides(&'static str),
+    /// A list has exactly these rows, of which this field is the id.
+    Lists(&'static str, &'static str, &'static [&'static str]),
+    /// An error with this code.
+    Code(&'static str),
+    /// The mutation succeeds.
+    Done(&'static str),
+    /// The mutation has a user error with one of these codes.
+    Denied(&'static str, &'static [&'static str]),
+    /// The subscription brings the changes of exactly these rows.
+    Follows(&'static [&'static str]),
+}
+
+/// One case.
+pub struct Access {
+    pub field: &'static str,
+    pub kind: Kind,
+    pub token: fn(&Shop) -> Option<String>,
+    pub document: &'static str,
+    pub expect: Expect,
+}
+
+use Expect::{Code, Denied, Done, Follows, Hides, Lists, Shows};
+use Kind::{Allowed, Anonymous, Forbidden};
+
+const fn access(
+    field: &'static str,
+    kind: Kind,
+    token: fn(&Shop) -> Option<String>,
+    document: &'static str,
+    expect: Expect,
+) -> Access {
+    Access { field, kind, token, document, expect }
+}
+
+fn nobody(_: &Shop) -> Option<String> {
+    None
+}
+
+/// A token that somebody else signed.
+fn forger(_: &Shop) -> Option<String> {
+    let claims = serde_json::json!({"sub": "root", "roles": ["admin"], "exp": 4_102_444_800_u64});
+    let claims = claims.as_object().cloned().unwrap_or_default();
+    Some(tandem_tests::caller::sign(&claims, "not the secret of this server, though as long"))
+}
+
+fn alice(shop: &Shop) -> Option<String> {
+    shop.alice().token()
+}
+
+fn bob(shop: &Shop) -> Option<String> {
+    shop.bob().token()
+}
+
+fn carol(shop: &Shop) -> Option<String> {
+    shop.carol().token()
+}
+
+fn newcomer(shop: &Shop) -> Option<String> {
+    shop.newcomer().token()
+}
+
+fn support(_: &Shop) -> Option<String> {
+    support_staff().token()
+}
+
+fn catalog(_: &Shop) -> Option<String> {
+    catalog_team().token()
+}
+
+fn admin(_: &Shop) -> Option<String> {
+    Caller::admin().token()
+}
+
+const NODE: &str = "query($aliceOrder: ID!) { node(id: $aliceOrder) { id } }";
+const VIEWER: &str = "{ viewer { sub } }";
+const CUSTOMER: &str = "query($aliceCustomer: ID!) { customer(by: {id: $aliceCustomer}) { id email } }";
+const CUSTOMERS: &str = "query($aliceCustomer: ID!, $bobCustomer: ID!) {
+    customers(filter: {id: {in: [$aliceCustomer, $bobCustomer]}}, orderBy: [{createdAt: ASC}]) { nodes { id } } }";
+const PRODUCT: &str = "query($product: ID!) { product(by: {id: $product}) { sku } }";
+const PRODUCT_COST: &str = "query($product: ID!) { product(by: {id: $product}) { cost } }";
+const PRODUCTS: &str = "query($product: ID!) { products(filter: {id: {eq: $product}}) { nodes { id } } }";
+const PRODUCTS_BY_COST: &str = "{ products(filter: {cost: {gt: \"1.00\"}}) { nodes { id } } }";
+const ORDER: &str = "query($aliceOrder: ID!) { order(by: {id: $aliceOrder}) { id } }";
+const ORDERS: &str = "query($aliceOrder: ID!, $bobOrder: ID!) {
+    orders(filter: {id: {in: [$aliceOrder, $bobOrder]}}, orderBy: [{createdAt: ASC}]) { nodes { id } } }";
+const LOG: &str =
+    "query($start: String) { changes(after: $start, types: [\"Order\", \"OrderLine\"]) { nodes { nodeId } } }";
+const WEBHOOK: &str = "query($aliceWebhook: ID!) { webhook(id: $aliceWebhook) { id } }";
+const WEBHOOKS: &str = "{ webhooks { nodes { id } } }";
+
+const CREATE_CUSTOMER: &str =
+    "mutation($email: String!) { createCustomer(input: {email: $email}) { userErrors { code path } } }";
+const UPDATE_CUSTOMER: &str = "mutation($aliceCustomer: ID!) {
+    updateCustomer(input: {id: $aliceCustomer, patch: {name: \"Alice\"}}) { userErrors { code path } } }";
+const DELETE_CUSTOMER: &str =
+    "mutation($carolCustomer: ID!) { deleteCustomer(input: {id: $carolCustomer}) { userErrors { code path } } }";
+const CREATE_PRODUCT: &str = "mutation($sku: String!) {
+    createProduct(input: {sku: $sku, name: \"New\", price: \"1.00\"}) { userErrors { code path } } }";
+const UPDATE_PRODUCT: &str = "mutation($product: ID!) {
+    updateProduct(input: {id: $product, patch: {stock: 7}}) { userErrors { code path } } }";
+const DELETE_PRODUCT: &str = "mutation($last: ID!) { deleteProduct(input: {id: $last}) { userErrors { code path } } }";
+const CREATE_ORDER: &str =
+    "mutation($aliceCustomer: ID!) { createOrder(input: {customerId: $aliceCustomer}) { userErrors { code path } } }";
+const UPDATE_ORDER: &str = "mutation($aliceOrder: ID!) {
+    updateOrder(input: {id: $aliceOrder, patch: {status: PLACED}}) { userErrors { code path } } }";
+const DELETE_ORDER: &str =
+    "mutation($aliceOrder: ID!) { deleteOrder(input: {id: $aliceOrder}) { userErrors { code path } } }";
+const CREATE_WEBHOOK: &str =
+    "mutation { createWebhook(input: {url: \"http://127.0.0.1:9/\", events: [\"customer.deleted\"]}) {
+    userErrors { code path } } }";
+const CREATE_COST_WEBHOOK: &str = "mutation { createWebhook(input: {url: \"http://127.0.0.1:9/\",
+    query: \"subscription { productChanged { after { cost } } }\"}) { userErrors { code path } } }";
+const UPDATE_WEBHOOK: &str = "mutation($aliceWebhook: ID!) {
+    updateWebhook(input: {id: $aliceWebhook, status: PAUSED}) { userErrors { code path } } }";
+const DELETE_WEBHOOK: &str =
+    "mutation($aliceWebhook: ID!) { deleteWebhook(input: {id: $aliceWebhook}) { userErrors { code path } } }";
+
+const CUSTOMER_CHANGED: &str = "subscription($start: String) { customerChanged(after: $start) { nodeId } }";
+const PRODUCT_CHANGED: &str = "subscription($start: String) { productChanged(after: $start) { nodeId } }";
+const PRODUCT_CHANGED_BY_COST: &str = "subscription { productChanged(filter: {cost: {gt: \"1.00\"}}) { nodeId } }";
+const ORDER_CHANGED: &str = "subscription($start: String) { orderChanged(after: $start) { nodeId } }";
+const CHANGES: &str = "subscription($start: String) { changes(after: $start) { nodeId } }";
+
+/// All cases.
+pub const TABLE: &[Access] = &[
+    access("Query.node", Anonymous, nobody, NODE, Hides("/node")),
+    access("Query.node", Forbidden, bob, NODE, Hides("/node")),
+    access("Query.node", Forbidden, catalog, NODE, Hides("/node")),
+    access("Query.node", Allowed, alice, NODE, Shows("/node")),
+    access("Query.node", Allowed, support, NODE, Shows("/node")),
+    access("Query.node", Allowed, admin, NODE, Shows("/node")),
+    access("Query.viewer", Anonymous, nobody, VIEWER, Hides("/viewer/sub")),
+    access("Query.viewer", Forbidden, forger, VIEWER, Code("UNAUTHENTICATED")),
+    access("Query.viewer", Allowed, alice, VIEWER, Shows("/viewer/sub")),
+    access("Query.customer", Anonymous, nobody, CUSTOMER, Hides("/customer")),
+    access("Query.customer", Forbidden, bob, CUSTOMER, Hides("/customer")),
+    access("Query.customer", Forbidden, catalog, CUSTOMER, Hides("/customer")),
+    access("Query.customer", Allowed, alice, CUSTOMER, Shows("/customer/email")),
+    access("Query.customer", Allowed, support, CUSTOMER, Shows("/customer/email")),
+    access("Query.customer", Allowed, admin, CUSTOMER, Shows("/customer/email")),
+    access("Query.customers", Anonymous, nobody, CUSTOMERS, Hides("/customers/nodes")),
+    access("Query.customers", Forbidden, catalog, CUSTOMERS, Hides("/customers/nodes")),
+    access("Query.customers", Forbidden, bob, CUSTOMERS, Lists("/customers/nodes", "id", &["bobCustomer"])),
+    access(
+        "Query.customers",
+        Allowed,
+        support,
+        CUSTOMERS,
+        Lists("/customers/nodes", "id", &["aliceCustomer", "bobCustomer"]),
+    ),
+    access("Query.product", Anonymous, nobody, PRODUCT, Shows("/product/sku")),
+    access("Query.product", Anonymous, nobody, PRODUCT_COST, Code("FORBIDDEN")),
+    access("Query.product", Forbidden, support, PRODUCT_COST, Code("FORBIDDEN")),
+    access("Query.product", Allowed, catalog, PRODUCT_COST, Shows("/product/cost")),
+    access("Query.product", Allowed, admin, PRODUCT_COST, Shows("/product/cost")),
+    access("Query.products", Anonymous, nobody, PRODUCTS, Lists("/products/nodes", "id", &["product"])),
+    access("Query.products", Forbidden, alice, PRODUCTS_BY_COST, Code("FORBIDDEN")),
+    access("Query.products", Allowed, catalog, PRODUCTS_BY_COST, Shows("/products/nodes")),
+    access("Query.order", Anonymous, nobody, ORDER, Hides("/order")),
+    access("Query.order", Forbidden, bob, ORDER, Hides("/order")),
+    access("Query.order", Forbidden, catalog, ORDER, Hides("/order")),
+    access("Query.order", Allowed, alice, ORDER, Shows("/order")),
+    access("Query.order", Allowed, support, ORDER, Shows("/order")),
+    access("Query.orders", Anonymous, nobody, ORDERS, Hides("/orders/nodes")),
+    access("Query.orders", Forbidden, bob, ORDERS, Lists("/orders/nodes", "id", &["bobOrder"])),
+    access("Query.orders", Allowed, support, ORDERS, Lists("/orders/nodes", "id", &["aliceOrder", "bobOrder"])),
+    access("Query.changes", Anonymous, nobody, LOG, Hides("/changes/nodes")),
+    access("Query.changes", Forbidden, bob, LOG, Lists("/changes/nodes", "nodeId", &["bobOrder", "bobLine"])),
+    access(
+        "Query.changes",
+        Allowed,
+        support,
+        LOG,
+        Lists("/changes/nodes", "nodeId", &["aliceOrder", "aliceLine", "bobOrder", "bobLine"]),
+    ),
+    access("Query.webhook", Anonymous, nobody, WEBHOOK, Hides("/webhook")),
+    access("Query.webhook", Forbidden, bob, WEBHOOK, Hides("/webhook")),
+    access("Query.webhook", Allowed, alice, WEBHOOK, Shows("/webhook")),
+    access("Query.webhook", Allowed, admin, WEBHOOK, Shows("/webhook")),
+    access("Query.webhooks", Anonymous, nobody, WEBHOOKS, Hides("/webhooks/nodes")),
+    access("Query.webhooks", Forbidden, bob, WEBHOOKS, Hides("/webhooks/nodes")),
+    access("Query.webhooks", Allowed, alice, WEBHOOKS, Lists("/webhooks/nodes", "id", &["aliceWebhook"])),
+    access("Mutation.createCustomer", Anonymous, nobody, CREATE_CUSTOMER, Denied("createCustomer", &["FORBIDDEN"])),
+    // Whoever has a token may make the record that is theirs, so only a token that is none is refused.
+    access("Mutation.createCustomer", Forbidden, forger, CREATE_CUSTOMER, Code("UNAUTHENTICATED")),
+    access("Mutation.createCustomer", Allowed, newcomer, CREATE_CUSTOMER, Done("createCustomer")),
+    access("Mutation.updateCustomer", Anonymous, nobody, UPDATE_CUSTOMER, Denied("updateCustomer", &["NOT_FOUND"])),
+    access("Mutation.updateCustomer", Forbidden, bob, UPDATE_CUSTOMER, Denied("updateCustomer", &["NOT_FOUND"])),
+    access("Mutation.updateCustomer", Forbidden, support, UPDATE_CUSTOMER, Denied("updateCustomer", &["FORBIDDEN"])),
+    access("Mutation.updateCustomer", Allowed, alice, UPDATE_CUSTOMER, Done("updateCustomer")),
+    access("Mutation.deleteCustomer", Anonymous, nobody, DELETE_CUSTOMER, Denied("deleteCustomer", &["NOT_FOUND"])),
+    access("Mutation.deleteCustomer", Forbidden, bob, DELETE_CUSTOMER, Denied("deleteCustomer", &["NOT_FOUND"])),
+    access("Mutation.deleteCustomer", Forbidden, support, DELETE_CUSTOMER, Denied("deleteCustomer", &["FORBIDDEN"])),
+    access("Mutation.deleteCustomer", Allowed, carol, DELETE_CUSTOMER, Done("deleteCustomer")),
+    access("Mutation.createProduct", Anonymous, nobody, CREATE_PRODUCT, Denied("createProduct", &["FORBIDDEN"])),
+    access("Mutation.createProduct", Forbidden, alice, CREATE_PRODUCT, Denied("createProduct", &["FORBIDDEN"])),
+    access("Mutation.createProduct", Allowed, catalog, CREATE_PRODUCT, Done("createProduct")),
+    access("Mutation.updateProduct", Anonymous, nobody, UPDATE_PRODUCT, Denied("updateProduct", &["FORBIDDEN"])),
+    access("Mutation.updateProduct", Forbidden, support, UPDATE_PRODUCT, Denied("updateProduct", &["FORBIDDEN"])),
+    access("Mutation.updateProduct", Allowed, catalog, UPDATE_PRODUCT, Done("updateProduct")),
+    access("Mutation.deleteProduct", Anonymous, nobody, DELETE_PRODUCT, Denied("deleteProduct", &["FORBIDDEN"])),
+    access("Mutation.deleteProduct", Forbidden, alice, DELETE_PRODUCT, Denied("deleteProduct", &["FORBIDDEN"])),
+    access("Mutation.deleteProduct", Allowed, catalog, DELETE_PRODUCT, Done("deleteProduct")),
+    access("Mutation.createOrder", Anonymous, nobody, CREATE_ORDER, Denied("createOrder", &["FORBIDDEN", "NOT_FOUND"])),
+    access("Mutation.createOrder", Forbidden, bob, CREATE_ORDER, Denied("createOrder", &["FORBIDDEN", "NOT_FOUND"])),
+    access("Mutation.createOrder", Forbidden, support, CREATE_ORDER, Denied("createOrder", &["FORBIDDEN"])),
+    access("Mutation.createOrder", Allowed, alice, CREATE_ORDER, Done("createOrder")),
+    access("Mutation.updateOrder", Anonymous, nobody, UPDATE_ORDER, Denied("updateOrder", &["NOT_FOUND"])),
+    access("Mutation.updateOrder", Forbidden, bob, UPDATE_ORDER, Denied("updateOrder", &["NOT_FOUND"])),
+    access("Mutation.updateOrder", Allowed, alice, UPDATE_ORDER, Done("updateOrder")),
+    access("Mutation.updateOrder", Allowed, support, UPDATE_ORDER, Done("updateOrder")),
+    access("Mutation.deleteOrder", Anonymous, nobody, DELETE_ORDER, Denied("deleteOrder", &["NOT_FOUND"])),
+    access("Mutation.deleteOrder", Forbidden, support, DELETE_ORDER, Denied("deleteOrder", &["FORBIDDEN"])),
+    access("Mutation.deleteOrder", Allowed, alice, DELETE_ORDER, Done("deleteOrder")),
+    access("Mutation.createWebhook", Anonymous, nobody, CREATE_WEBHOOK, Denied("createWebhook", &["FORBIDDEN"])),
+    access("Mutation.createWebhook", Forbidden, alice, CREATE_COST_WEBHOOK, Denied("createWebhook", &["FORBIDDEN"])),
+    access("Mutation.createWebhook", Allowed, alice, CREATE_WEBHOOK, Done("createWebhook")),
+    access("Mutation.createWebhook", Allowed, catalog, CREATE_COST_WEBHOOK, Done("createWebhook")),
+    access("Mutation.updateWebhook", Anonymous, nobody, UPDATE_WEBHOOK, Denied("updateWebhook", &["NOT_FOUND"])),
+    access("Mutation.updateWebhook", Forbidden, bob, UPDATE_WEBHOOK, Denied("updateWebhook", &["NOT_FOUND"])),
+    access("Mutation.updateWebhook", Allowed, alice, UPDATE_WEBHOOK, Done("updateWebhook")),
+    access("Mutation.deleteWebhook", Anonymous, nobody, DELETE_WEBHOOK, Denied("deleteWebhook", &["NOT_FOUND"])),
+    access("Mutation.deleteWebhook", Forbidden, bob, DELETE_WEBHOOK, Denied("deleteWebhook", &["NOT_FOUND"])),
+    access("Mutation.deleteWebhook", Allowed, alice, DELETE_WEBHOOK, Done("deleteWebhook")),
+    access("Mutation.deleteWebhook", Allowed, admin, DELETE_WEBHOOK, Done("deleteWebhook")),
+    access("Subscription.customerChanged", Anonymous, nobody, CUSTOMER_CHANGED, Follows(&[])),
+    access("Subscription.customerChanged", Forbidden, bob, CUSTOMER_CHANGED, Follows(&["bobCustomer"])),
+    access(
+        "Subscription.customerChanged",
+        Allowed,
+        support,
+        CUSTOMER_CHANGED,
+        Follows(&["aliceCustomer", "bobCustomer", "carolCustomer"]),
+    ),
+    access("Subscription.productChanged", Anonymous, nobody, PRODUCT_CHANGED, Follows(&["product", "last"])),
+    access("Subscription.productChanged", Forbidden, alice, PRODUCT_CHANGED_BY_COST, Code("FORBIDDEN")),
+    access("Subscription.productChanged", Allowed, catalog, PRODUCT_CHANGED, Follows(&["product", "last"])),
+    access("Subscription.orderChanged", Anonymous, nobody, ORDER_CHANGED, Follows(&[])),
+    access("Subscription.orderChanged", Forbidden, bob, ORDER_CHANGED, Follows(&["bobOrder"])),
+    access("Subscription.orderChanged", Allowed, support, ORDER_CHANGED, Follows(&["aliceOrder", "bobOrder"])),
+    access("Subscription.changes", Anonymous, nobody, CHANGES, Follows(&["product", "last"])),
+    access(
+        "Subscription.changes",
+        Forbidden,
+        alice,
+        CHANGES,
+        Follows(&["product", "aliceCustomer", "aliceOrder", "aliceLine", "last"]),
+    ),
+    access(
+        "Subscription.changes",
+        Allowed,
+        admin,
+        CHANGES,
+        Follows(&[
+            "product",
+            "aliceCustomer",
+            "bobCustomer",
+            "carolCustomer",
+            "aliceOrder",
+            "aliceLine",
+            "bobOrder",
+            "bobLine",
+            "last",
+        ]),
+    ),
+];
