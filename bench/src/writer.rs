@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, json};
+use tandem::app::parts::{self, Options};
 use tandem::auth::Principal;
 use tandem::catalog::{self, Catalog, Datum, FieldId, ResourceId};
 use tandem::store::Writer;
 use tandem::store::writer::{Command, Create, Mutation, Outcome, Settings};
+use tandem::webhook::egress::AllowList;
+use tandem::webhook::retry::Schedule;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,7 +51,16 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
     let database = place.make().await?;
     let catalog = Arc::new(catalog::parse("resources.graphql", RESOURCES).context("the store that ships is sound")?);
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let parts = tandem::app::open(&database.url, Arc::clone(&catalog), settings, false, &stop, &tasks).await?;
+    let options = Options {
+        database_url: database.url.clone(),
+        catalog: Arc::clone(&catalog),
+        writer: settings,
+        webhook_allow: AllowList::none(),
+        webhook_schedule: Schedule::default(),
+        webhook_timeout: Duration::from_secs(15),
+        debug_extensions: false,
+    };
+    let parts = parts::open(options, &stop, &tasks).await?;
     let figure = creates_per_second(&parts.writer, &catalog, args).await;
     stop.cancel();
     tasks.close();
