@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, Statement};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Error;
@@ -21,6 +21,10 @@ pub(super) fn reader_count() -> usize {
 /// Reads that may wait for a reader thread.
 const QUEUE_LENGTH: usize = 1024;
 
+/// Statements that a connection keeps prepared; the one that was not used for the longest time makes room. rusqlite keeps
+/// 16, which is less than a writer that knows a few resources goes through in one transaction.
+const PREPARED_STATEMENTS: usize = 128;
+
 /// Makes the file one that is read and written side by side. It stays so; to be done once, before anything else opens it.
 pub(super) fn prepare(path: &str) -> Result<(), Error> {
     let conn = open(path)?;
@@ -30,7 +34,9 @@ pub(super) fn prepare(path: &str) -> Result<(), Error> {
 
 /// Opens a connection with Tandem's settings: a commit is on the disk when it returns.
 pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
-    let conn = sea_orm_blocking::Database::connect(format!("sqlite://{path}"))?;
+    let conn = rusqlite::Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
+    conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    let conn: DatabaseConnection = DatabaseConnectionType::RusqliteSharedConnection(conn.into()).into();
     for pragma in [
         "PRAGMA busy_timeout = 5000",
         "PRAGMA synchronous = FULL",
