@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng, random};
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tandem_tests::client::{root_value, text, user_errors};
 use tandem_tests::receiver::{Answer, register};
 use tandem_tests::shop::{self, CREATE_PRODUCT, DELETE_PRODUCT, Entry, UPDATE_PRODUCT};
-use tandem_tests::{Caller, Case, Client, Receiver, Server, on_both};
+use tandem_tests::{Caller, Case, Client, Receiver, Server, on_both, seed};
 use tokio::sync::{Notify, watch};
 
 const KILLS: usize = 50;
@@ -22,8 +22,7 @@ const QUERY: &str =
 on_both!(fifty_kills_lose_nothing);
 
 async fn fifty_kills_lose_nothing(case: &Case) {
-    let seed: u64 = random();
-    eprintln!("seed {seed}");
+    let seed = seed();
     let mut dice = StdRng::seed_from_u64(seed);
     let mut server = case.server().await;
     let admin = server.client(&Caller::admin());
