@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rand::RngExt;
-use rand::rngs::StdRng;
 use rand::SeedableRng;
+use rand::rngs::StdRng;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use tandem_tests::client::{number, text};

@@ -9,8 +9,8 @@ mod replay;
 
 use std::collections::BTreeMap;
 
-use rand::rngs::StdRng;
 use rand::SeedableRng;
+use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tandem_tests::client::{root_value, text};
 use tandem_tests::receiver::register;
