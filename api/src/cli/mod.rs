@@ -171,7 +171,12 @@ mod tests {
             assert_eq!(line(text).unwrap_err().exit_code(), 2, "{text}");
         }
         assert_eq!(line("tandem --help").unwrap_err().exit_code(), 0);
-        assert_eq!(status(&anyhow::Error::new(config::Error::SeveralKeys).context("starting")), 2);
+        assert_eq!(
+            status(
+                &anyhow::Error::new(config::Error::from(crate::auth::SettingsError::SeveralKeys)).context("starting")
+            ),
+            2
+        );
         assert_eq!(status(&anyhow::anyhow!("the disk is full")), 1);
     }
 }

@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::app::BadInput;
+use crate::auth::{AuthSettings, KeySource};
 use crate::auth::{NewToken, issue, local_secret};
-use crate::config::{AuthSettings, DataSettings, KeySource, duration};
+use crate::config::{DataSettings, duration};
 
 /// Make a token that the server accepts
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DbBackend, Statement
 use tokio::sync::oneshot;
 
 use super::Error;
-use super::connection::Record;
+use super::record::Record;
 use super::sql::Sql;
 
 /// Reader threads. Reads are short and bound by the processor, so a few are enough.

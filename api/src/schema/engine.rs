@@ -14,8 +14,9 @@ use super::core::{Core, position_error};
 use super::document::{
     Documents, ErrorCode, GraphqlError, Operation, PathSegment, Selected, request_error, write_errors,
 };
-use super::follower::Follower;
+use super::follower::follow;
 use super::mutation::MutationPlan;
+use super::plan::context::located;
 use super::plan::{Context, Key, Output};
 use super::query::RootPlan;
 use super::renderer::Renderer;
@@ -234,28 +235,6 @@ impl Engine {
     }
 }
 
-/// Plans a subscription document. Gives its `after` argument too. A strict one selects nothing that the principal may
-/// not read.
-pub(crate) fn follow(
-    core: &Core,
-    request: &Request,
-    principal: &Principal,
-    is_strict: bool,
-) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
-    let prepared = core.documents.prepare(&request.query)?;
-    let operation = Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
-    if operation.kind() != OperationKind::Subscription {
-        let message = "This is not a subscription.";
-        return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
-    }
-    let root = operation.root_fields();
-    let new_context = if is_strict { Context::strict } else { Context::new };
-    Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
-        Some(field) => vec![located(error, field)],
-        None => vec![error],
-    })
-}
-
 type Planned<T> = Result<Option<T>, GraphqlError>;
 
 fn plan_query<'d>(
@@ -288,12 +267,6 @@ fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlE
         is_fatal = field.fields.first().is_some_and(|field| field.ty().is_non_null());
     }
     Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }
-}
-
-/// An error of a root field.
-fn located(error: GraphqlError, field: &Selected<'_>) -> GraphqlError {
-    let error = if error.locations.is_empty() { error.at(field.location()) } else { error };
-    error.with_path(vec![PathSegment::Field(field.key.to_owned())])
 }
 
 fn respond(roots: Vec<Root>, statements: Option<u64>) -> Response {
