@@ -239,9 +239,7 @@ impl Datum {
         Ok(match scalar {
             Scalar::String => {
                 let text = value.as_str().ok_or_else(wrong)?;
-                if text.contains('\0') {
-                    return Err("the character U+0000 is not allowed".to_owned());
-                }
+                super::json::check_text(text)?;
                 Self::Text(text.to_owned())
             }
             Scalar::Id => match value {
@@ -291,7 +289,10 @@ impl Datum {
                 Self::Text(text.to_owned())
             }
             Scalar::Uuid => Self::Uuid(value.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?),
-            Scalar::Json => Self::Json(value.clone()),
+            Scalar::Json => {
+                super::json::check(value)?;
+                Self::Json(value.clone())
+            }
         })
     }
 }

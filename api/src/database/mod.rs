@@ -10,5 +10,5 @@ mod writer_connection;
 
 pub use connection::{Database, Record};
 pub use error::Error;
-pub use sql::{Dialect, Sql};
+pub use sql::{Dialect, Sql, postgres_list};
 pub use writer_connection::{Transaction, WriterConnection};
