@@ -24,7 +24,7 @@ pub enum Datum {
     Bool(bool),
     /// Int and BigInt.
     Int(i64),
-    /// Float, finite.
+    /// Float, finite; zero has no sign.
     Float(f64),
     /// String, ID, Date (`YYYY-MM-DD`) and enum values.
     Text(String),
@@ -251,7 +251,8 @@ impl Datum {
                 let number = value.as_i64().ok_or_else(wrong)?;
                 Self::Int(i32::try_from(number).map_err(|_| "an Int has 32 bits".to_owned())?.into())
             }
-            Scalar::Float => Self::Float(value.as_f64().filter(|f| f.is_finite()).ok_or_else(wrong)?),
+            // SQLite gives zero no sign, so it has none anywhere.
+            Scalar::Float => Self::Float(value.as_f64().filter(|f| f.is_finite()).ok_or_else(wrong)? + 0.0),
             Scalar::Boolean => Self::Bool(value.as_bool().ok_or_else(wrong)?),
             Scalar::BigInt => match value {
                 Value::String(text) => {
