@@ -354,10 +354,13 @@ impl Worker {
     async fn load_due(&mut self) {
         // Rows of busy deliveries still look due, so as many more are read.
         let limit = self.target.borrow().max_in_flight + self.busy.len();
+        // One time for both: what becomes due between two readings of the clock would be in neither answer, and nothing
+        // would wake the worker for it.
+        let now = now_micros();
         let loaded = async {
-            let jobs = self.shared.ledger.due(self.lease.webhook, limit).await?;
+            let jobs = self.shared.ledger.due(self.lease.webhook, now, limit).await?;
             let next_due = match jobs.len() < limit {
-                true => self.shared.ledger.next_due(self.lease.webhook).await?,
+                true => self.shared.ledger.next_due(self.lease.webhook, now).await?,
                 false => Some(0),
             };
             Ok::<_, ledger::Error>((jobs, next_due))
