@@ -50,8 +50,20 @@ pub fn schema(resources: &ResourceSettings) -> anyhow::Result<String> {
     Ok(types::build(&read_catalog(resources)?)?.sdl)
 }
 
-/// Brings the tables in line with the resources, or only plans it. Returns what was done or would be done.
-pub async fn migrate(resources: &ResourceSettings, database: &DatabaseSettings, plan: bool) -> anyhow::Result<String> {
+/// What `tandem migrate` did, or would do.
+pub struct Migration {
+    /// For people.
+    pub text: String,
+    /// Steps that are refused; then nothing is done.
+    pub refused: usize,
+}
+
+/// Brings the tables in line with the resources, or only plans it.
+pub async fn migrate(
+    resources: &ResourceSettings,
+    database: &DatabaseSettings,
+    plan: bool,
+) -> anyhow::Result<Migration> {
     let catalog = read_catalog(resources)?;
     let conn = parts::connect(database.url().expose()).await?;
     let result = match plan {
@@ -59,7 +71,8 @@ pub async fn migrate(resources: &ResourceSettings, database: &DatabaseSettings, 
         false => tables::prepare(&conn, &catalog).await,
     };
     conn.close().await?;
-    Ok(format!("{}\n", result?))
+    let plan = result?;
+    Ok(Migration { text: format!("{plan}\n"), refused: plan.refused().count() })
 }
 
 fn read_catalog(settings: &ResourceSettings) -> anyhow::Result<Catalog> {

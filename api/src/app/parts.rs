@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
-use crate::database::{self, Database};
+use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::{Writer, tables, writer};
@@ -32,6 +33,9 @@ pub enum Error {
     /// The client that sends to webhooks could not be made.
     #[error("the HTTP client of webhooks cannot be made: {0}")]
     Sender(#[from] reqwest::Error),
+    /// PostgreSQL cannot be reached.
+    #[error("the database (--database-url, DATABASE_URL) cannot be reached: {0}")]
+    Unreachable(String),
     /// The URL names no database that Tandem knows.
     #[error("the database URL (--database-url, DATABASE_URL) starts with neither sqlite:// nor postgres://")]
     UnknownDatabase,
@@ -125,12 +129,15 @@ fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
 }
 
 async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> {
+    make_directory(url)?;
+    // Before anything is read: another process may be about to write.
+    let lock = sqlite_path(url).map(FileLock::take).transpose()?;
     let conn = connect(url).await?;
     let plan = tables::prepare(&conn, catalog).await;
     conn.close().await.map_err(database::Error::from)?;
     plan?;
-    match sqlite_path(url) {
-        Some(path) => Ok(Database::open_sqlite(path)?),
+    match sqlite_path(url).zip(lock) {
+        Some((path, lock)) => Ok(Database::open_sqlite(path, lock)?),
         None => Ok(Database::connect_postgres(url).await?),
     }
 }
@@ -140,20 +147,28 @@ async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> 
 /// # Errors
 /// If the URL is of no known database, or the database cannot be reached.
 pub async fn connect(url: &str) -> Result<sea_orm::DatabaseConnection, Error> {
+    make_directory(url)?;
     let url = match sqlite_path(url) {
-        Some(path) => {
-            let directory = Path::new(path).parent().filter(|directory| !directory.as_os_str().is_empty());
-            if let Some(directory) = directory {
-                std::fs::create_dir_all(directory).map_err(|e| Error::Directory(directory.display().to_string(), e))?;
-            }
-            format!("sqlite://{path}?mode=rwc")
+        Some(path) => format!("sqlite://{path}?mode=rwc"),
+        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            // A pool tries again and again, and then says only that it waited; a single connection says what is wrong.
+            let conn = sqlx::PgConnection::connect(url).await.map_err(|e| Error::Unreachable(e.to_string()))?;
+            conn.close().await.map_err(|e| Error::Unreachable(e.to_string()))?;
+            url.to_owned()
         }
-        None if url.starts_with("postgres://") || url.starts_with("postgresql://") => url.to_owned(),
         None => return Err(Error::UnknownDatabase),
     };
     let mut options = sea_orm::ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     Ok(sea_orm::Database::connect(options).await.map_err(database::Error::from)?)
+}
+
+fn make_directory(url: &str) -> Result<(), Error> {
+    let directory = sqlite_path(url).and_then(|path| Path::new(path).parent());
+    match directory.filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(path) => std::fs::create_dir_all(path).map_err(|e| Error::Directory(path.display().to_string(), e)),
+        None => Ok(()),
+    }
 }
 
 fn sqlite_path(url: &str) -> Option<&str> {

@@ -23,6 +23,10 @@ impl Migrate {
     /// Does it, or prints the plan.
     pub async fn run(self) -> anyhow::Result<()> {
         app::init_logs(&self.log)?;
-        super::print(&app::migrate(&self.resources, &self.database, self.plan).await?)
+        let migration = app::migrate(&self.resources, &self.database, self.plan).await?;
+        super::print(&migration.text)?;
+        // So that a script that looks at the plan before a deployment can tell.
+        anyhow::ensure!(migration.refused == 0, "{} of the steps would be refused", migration.refused);
+        Ok(())
     }
 }

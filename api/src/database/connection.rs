@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
+use super::lock::FileLock;
 use super::record::Record;
 use super::sql::{Dialect, Sql};
 use super::sqlite::Readers;
@@ -21,7 +22,7 @@ pub struct Database {
 }
 
 enum Reads {
-    Sqlite { path: String, readers: Readers },
+    Sqlite { path: String, readers: Readers, _lock: FileLock },
     Postgres { pool: DatabaseConnection, url: String },
 }
 
@@ -30,10 +31,10 @@ const POSTGRES_READ_CONNECTIONS: u32 = 16;
 
 impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
-    pub fn open_sqlite(path: &str) -> Result<Self, Error> {
+    pub fn open_sqlite(path: &str, lock: FileLock) -> Result<Self, Error> {
         sqlite::prepare(path)?;
         let readers = Readers::start(path, sqlite::reader_count())?;
-        Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers }))
+        Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers, _lock: lock }))
     }
 
     /// Connects to PostgreSQL.

@@ -4,6 +4,7 @@
 
 mod connection;
 mod error;
+mod lock;
 mod record;
 mod sql;
 mod sqlite;
@@ -11,6 +12,7 @@ mod writer_connection;
 
 pub use connection::Database;
 pub use error::Error;
+pub use lock::FileLock;
 pub use record::Record;
 pub use sql::{Dialect, Sql, postgres_list};
 pub use writer_connection::{Transaction, WriterConnection};

@@ -29,7 +29,7 @@ use crate::auth::Principal;
 use crate::catalog::{
     Access, Allow, Catalog, Constraint, EnumType, EnumValue, Field, FieldType, Operations, Resource, Rule, Scalar,
 };
-use crate::database::{Database, Dialect, Record, Sql};
+use crate::database::{Database, Dialect, FileLock, Record, Sql};
 use crate::log::{Event, Hub};
 use crate::store::writer::{self, Writer};
 
@@ -219,7 +219,11 @@ impl Place {
         Migrator::up(&migrating, None).await.unwrap();
         migrating.close().await.unwrap();
         match self {
-            Self::Sqlite(_) => Database::open_sqlite(&url).unwrap(),
+            Self::Sqlite(_) => {
+                // Tests open it twice to play two processes, so each has a lock of its own.
+                let lock = FileLock::take(&format!("{url}.{}", Uuid::new_v4())).unwrap();
+                Database::open_sqlite(&url, lock).unwrap()
+            }
             Self::Postgres { .. } => Database::connect_postgres(&url).await.unwrap(),
         }
     }

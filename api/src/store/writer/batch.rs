@@ -37,10 +37,13 @@ enum Done {
     Failed(database::Error),
 }
 
+/// What became of each piece of work, and all events.
+type Committed = (Vec<Done>, Vec<Arc<Event>>);
+
 /// A batch that is committed or has failed, and what there is to say to everyone in it.
 pub(super) struct Answers {
     jobs: Vec<Job>,
-    result: Result<(Vec<Done>, Vec<Arc<Event>>), Arc<database::Error>>,
+    result: Result<Committed, Arc<database::Error>>,
 }
 
 impl Answers {
@@ -89,7 +92,7 @@ impl From<database::Error> for Failure {
     }
 }
 
-type Tried = Result<(Vec<Done>, Vec<Arc<Event>>), Failure>;
+type Tried = Result<Committed, Failure>;
 
 async fn try_together(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
     let mut attempt = 1;
