@@ -7,6 +7,7 @@
 //! - [`client`]: GraphQL over HTTP
 //! - [`live`]: subscriptions over WebSocket
 //! - [`receiver`][]: webhooks
+//! - [`seed`][mod@seed]: the beginning of everything random, which can be given to repeat a run
 //! - [`shop`]: documents for the shipped store
 //! - [`wait`]: conditions with a deadline
 //!
@@ -18,6 +19,7 @@ pub mod case;
 pub mod client;
 pub mod live;
 pub mod receiver;
+pub mod seed;
 pub mod server;
 pub mod shop;
 pub mod wait;
@@ -27,4 +29,5 @@ pub use case::{Backend, Case};
 pub use client::Client;
 pub use live::Live;
 pub use receiver::Receiver;
+pub use seed::seed;
 pub use server::{Server, Settings};

@@ -148,6 +148,11 @@ impl Receiver {
         self.shared.received.lock().expect("nothing panics with this lock held").clone()
     }
 
+    /// How many requests came.
+    pub fn count(&self) -> usize {
+        self.shared.received.lock().expect("nothing panics with this lock held").len()
+    }
+
     /// Waits until what came satisfies a condition.
     pub async fn until(&self, what: &str, mut holds: impl FnMut(&[Received]) -> bool) {
         let satisfied = async {

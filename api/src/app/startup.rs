@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::auth::KeySource;
 use crate::auth::{NewToken, issue, local_secret};
-use crate::config::{KeySource, Settings};
+use crate::config::Settings;
 
 /// How long the admin token is valid that is printed on loopback.
 const ADMIN_TOKEN_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,7 +51,8 @@ fn block(settings: &Settings, source: &KeySource, address: SocketAddr, resources
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Secret, settings};
+    use crate::auth::Secret;
+    use crate::config::settings;
 
     #[test]
     fn the_block_names_everything_and_shows_no_secret() {

@@ -8,7 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::*;
-use crate::config::{KeySource, Secret, settings};
+use crate::auth::{KeySource, Secret};
+use crate::config::settings;
 use crate::live::fake::{Fake, SECRET, Started, soon};
 
 struct Running {

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
+use super::Secret;
 use super::jwks;
-use crate::config::Secret;
 
 /// Why the keys could not be loaded.
 #[derive(Debug, thiserror::Error)]

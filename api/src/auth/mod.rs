@@ -5,10 +5,14 @@ mod jwks;
 mod keys;
 mod principal;
 pub mod rules;
+mod secret;
+mod settings;
 mod token;
 
 pub use error::Error;
 pub use jwks::LoadError;
 pub use keys::{KeyError, local_secret};
 pub use principal::Principal;
+pub use secret::Secret;
+pub use settings::{AuthSettings, KeySource, SettingsError};
 pub use token::{Authenticator, NewToken, issue};

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::jwks::Jwks;
 use super::keys::{Key, KeyError, local_secret};
+use super::{AuthSettings, KeySource, Secret};
 use super::{Error, Principal};
-use crate::config::{AuthSettings, KeySource, Secret};
 
 /// How far the clocks of the issuer and of this machine may be apart.
 const LEEWAY_SECONDS: u64 = 5;

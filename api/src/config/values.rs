@@ -1,39 +1,7 @@
-//! The value types of settings: how durations, sizes, addresses, secrets and address ranges are written on a command line.
+//! The value types of settings: how durations, sizes, addresses and origins are written on a command line.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
-
-/// A setting that must not be printed: neither `Debug` nor an error shows it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes the text as it is.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl FromStr for Secret {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self::new(text))
-    }
-}
 
 /// Where the server listens. `localhost` is the IPv4 loopback address, so that it never depends on a resolver.
 pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
@@ -173,10 +141,5 @@ mod tests {
         for text in ["app.example.com", "https://", "https://app.example.com/", "https://a b", "null"] {
             assert!(origin(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn secrets_are_not_printed() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[redacted]");
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use uuid::Uuid;
 
+use super::record::Record;
 use super::sql::{Dialect, Sql};
 use super::sqlite::Readers;
 use super::{Error, sqlite};
@@ -32,7 +32,7 @@ impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
     pub fn open_sqlite(path: &str) -> Result<Self, Error> {
         sqlite::prepare(path)?;
-        let readers = Readers::start(path, sqlite::READERS)?;
+        let readers = Readers::start(path, sqlite::reader_count())?;
         Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers }))
     }
 
@@ -115,57 +115,4 @@ pub(super) fn postgres_statement(sql: Sql) -> Statement {
 pub(super) async fn query_postgres(conn: &impl ConnectionTrait, sql: Sql) -> Result<Vec<Record>, Error> {
     let rows = conn.query_all_raw(postgres_statement(sql)).await?;
     Ok(rows.into_iter().map(Record::Postgres).collect())
-}
-
-/// One row of a result. Columns are read by index, as the type that the statement gives them.
-pub enum Record {
-    /// From rusqlite.
-    Sqlite(sea_orm_blocking::QueryResult),
-    /// From sqlx.
-    Postgres(sea_orm::QueryResult),
-}
-
-impl Record {
-    /// A whole number, or null. PostgreSQL: of type bigint.
-    pub fn int(&self, index: usize) -> Result<Option<i64>, Error> {
-        match self {
-            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
-            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
-        }
-    }
-
-    /// A text, or null.
-    pub fn text(&self, index: usize) -> Result<Option<String>, Error> {
-        match self {
-            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
-            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
-        }
-    }
-
-    /// A UUID, or null.
-    pub fn uuid(&self, index: usize) -> Result<Option<Uuid>, Error> {
-        match self {
-            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
-            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
-        }
-    }
-
-    /// A whole number that is never null.
-    pub fn need_int(&self, index: usize) -> Result<i64, Error> {
-        self.int(index)?.ok_or_else(|| missing(index))
-    }
-
-    /// A text that is never null.
-    pub fn need_text(&self, index: usize) -> Result<String, Error> {
-        self.text(index)?.ok_or_else(|| missing(index))
-    }
-
-    /// A UUID that is never null.
-    pub fn need_uuid(&self, index: usize) -> Result<Uuid, Error> {
-        self.uuid(index)?.ok_or_else(|| missing(index))
-    }
-}
-
-fn missing(index: usize) -> Error {
-    Error::Corrupt(format!("column {index} is null"))
 }

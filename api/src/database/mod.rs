@@ -4,11 +4,13 @@
 
 mod connection;
 mod error;
+mod record;
 mod sql;
 mod sqlite;
 mod writer_connection;
 
-pub use connection::{Database, Record};
+pub use connection::Database;
 pub use error::Error;
+pub use record::Record;
 pub use sql::{Dialect, Sql};
 pub use writer_connection::{Transaction, WriterConnection};

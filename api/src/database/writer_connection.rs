@@ -4,7 +4,8 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 
-use super::connection::{Record, Target, connect, postgres_statement, query_postgres};
+use super::connection::{Target, connect, postgres_statement, query_postgres};
+use super::record::Record;
 use super::sql::{Dialect, Sql};
 use super::{Database, Error, sqlite};
 

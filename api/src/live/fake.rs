@@ -15,7 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Executor, Live};
 use crate::auth::{Authenticator, NewToken, Principal, issue};
-use crate::config::{KeySource, Secret, Settings, settings};
+use crate::auth::{KeySource, Secret};
+use crate::config::{Settings, settings};
 use crate::http::{Gateway, NotReady, router};
 use crate::schema::{Item, OperationKind, Request, Response};
 

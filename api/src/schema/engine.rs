@@ -12,10 +12,11 @@ use serde_json::Map;
 
 use super::core::{Core, position_error};
 use super::document::{
-    Documents, ErrorCode, GraphqlError, Operation, PathSegment, Selected, request_error, write_errors,
+    Documents, ErrorCode, GraphqlError, Operation, PathSegment, Prepared, Selected, request_error, write_errors,
 };
-use super::follower::Follower;
+use super::follower::follow;
 use super::mutation::MutationPlan;
+use super::plan::context::located;
 use super::plan::{Context, Key, Output};
 use super::query::RootPlan;
 use super::renderer::Renderer;
@@ -112,32 +113,35 @@ impl Engine {
         if let Some(response) = self.core.documents.introspect(&request).await {
             return response;
         }
-        match self.operation_kind(&request) {
-            Err(response) => response,
-            Ok(OperationKind::Query) => self.run(request, principal).await,
-            Ok(OperationKind::Mutation) => {
+        let prepared = match self.core.documents.prepare(&request.query) {
+            Ok(prepared) => prepared,
+            Err(errors) => return request_error(&errors),
+        };
+        let kind = match prepared.operation(request.operation_name.as_deref()) {
+            Ok(definition) => OperationKind::of(definition.operation_type),
+            Err(error) => return request_error(&[error]),
+        };
+        match kind {
+            OperationKind::Query => self.run(&prepared, request, principal).await,
+            OperationKind::Mutation => {
                 let engine = self.clone();
-                let task = tokio::spawn(async move { engine.run(request, principal).await });
+                let task = tokio::spawn(async move { engine.run(&prepared, request, principal).await });
                 task.await.unwrap_or_else(|_| {
                     let message = "The mutation failed inside the server.";
                     request_error(&[GraphqlError::new(ErrorCode::Internal, message)])
                 })
             }
-            Ok(OperationKind::Subscription) => {
-                let message = "Subscriptions need a WebSocket (graphql-transport-ws) or Server-Sent Events.";
+            OperationKind::Subscription => {
+                let message = "Subscriptions need a WebSocket, with the subprotocol graphql-transport-ws.";
                 request_error(&[GraphqlError::new(ErrorCode::BadUserInput, message)])
             }
         }
     }
 
-    async fn run(&self, request: Request, principal: Arc<Principal>) -> Response {
+    async fn run(&self, prepared: &Prepared, request: Request, principal: Arc<Principal>) -> Response {
         let core = &*self.core;
-        let prepared = match core.documents.prepare(&request.query) {
-            Ok(prepared) => prepared,
-            Err(errors) => return request_error(&errors),
-        };
         let operation =
-            Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables);
+            Operation::new(&core.documents, prepared, request.operation_name.as_deref(), &request.variables);
         let operation = match operation {
             Ok(operation) => operation,
             Err(errors) => return request_error(&errors),
@@ -234,28 +238,6 @@ impl Engine {
     }
 }
 
-/// Plans a subscription document. Gives its `after` argument too. A strict one selects nothing that the principal may
-/// not read.
-pub(crate) fn follow(
-    core: &Core,
-    request: &Request,
-    principal: &Principal,
-    is_strict: bool,
-) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
-    let prepared = core.documents.prepare(&request.query)?;
-    let operation = Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
-    if operation.kind() != OperationKind::Subscription {
-        let message = "This is not a subscription.";
-        return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
-    }
-    let root = operation.root_fields();
-    let new_context = if is_strict { Context::strict } else { Context::new };
-    Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
-        Some(field) => vec![located(error, field)],
-        None => vec![error],
-    })
-}
-
 type Planned<T> = Result<Option<T>, GraphqlError>;
 
 fn plan_query<'d>(
@@ -288,12 +270,6 @@ fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlE
         is_fatal = field.fields.first().is_some_and(|field| field.ty().is_non_null());
     }
     Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }
-}
-
-/// An error of a root field.
-fn located(error: GraphqlError, field: &Selected<'_>) -> GraphqlError {
-    let error = if error.locations.is_empty() { error.at(field.location()) } else { error };
-    error.with_path(vec![PathSegment::Field(field.key.to_owned())])
 }
 
 fn respond(roots: Vec<Root>, statements: Option<u64>) -> Response {

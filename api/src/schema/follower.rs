@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::core::Core;
-use super::document::{ErrorCode, GraphqlError, Selected, write_errors};
-use super::plan::context::{Arguments, bad_input};
+use super::document::{ErrorCode, GraphqlError, Operation, Selected, write_errors};
+use super::plan::context::{Arguments, bad_input, located};
 use super::plan::{ChangePlan, Context, Key, Output, filter};
+use super::request::{OperationKind, Request};
+use crate::auth::Principal;
 use crate::catalog::{Catalog, Filter, Needs, ResourceId};
 use crate::database::Error;
 use crate::log::{ChangeKind, Event};
@@ -159,6 +161,28 @@ impl Follower {
         });
         Ok(Some(Rendered { data: out.bytes.into(), errors }))
     }
+}
+
+/// Plans a subscription document. Gives its `after` argument too. A strict one selects nothing that the principal may
+/// not read.
+pub(crate) fn follow(
+    core: &Core,
+    request: &Request,
+    principal: &Principal,
+    is_strict: bool,
+) -> Result<(Follower, Option<String>), Vec<GraphqlError>> {
+    let prepared = core.documents.prepare(&request.query)?;
+    let operation = Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables)?;
+    if operation.kind() != OperationKind::Subscription {
+        let message = "This is not a subscription.";
+        return Err(vec![GraphqlError::new(ErrorCode::BadUserInput, message)]);
+    }
+    let root = operation.root_fields();
+    let new_context = if is_strict { Context::strict } else { Context::new };
+    Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
+        Some(field) => vec![located(error, field)],
+        None => vec![error],
+    })
 }
 
 /// One plan for each resource of the interface `Change`.

@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 
 use super::core::Core;
 use super::document::{ErrorCode, GraphqlError};
-use super::engine::follow;
-use super::follower::Follower;
+use super::follower::{Follower, follow};
 use super::request::Request;
 use crate::auth::Principal;
 use crate::log::Event;

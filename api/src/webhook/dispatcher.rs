@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::WebhookId;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use super::render::Render;
 use super::retry::Schedule;
 use super::send::Sender;
 use super::target::Target;
+use super::wake::Wake;
 use super::worker::{self, Shared};
 use crate::catalog::Catalog;
 use crate::database::Database;
@@ -30,17 +31,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const RENEW_INTERVAL: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 3);
 /// Requests of all webhooks at the same time, besides one for each webhook.
 const MAX_SHARED_IN_FLIGHT: usize = 2048;
-
-/// Says that a webhook was made, changed or deleted. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Wake(Arc<Notify>);
-
-impl Wake {
-    /// Makes the dispatcher look soon.
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
-}
 
 /// What the dispatcher works with.
 pub struct Parts {
@@ -126,11 +116,13 @@ impl Dispatcher {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut tick = interval(POLL_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let wake = self.wake.clone();
+        let mut waking = wake.listen();
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => {}
-                () = self.wake.0.notified() => {}
+                () = waking.woken() => {}
                 Some(_) = self.workers.join_next() => {
                     // A worker that ended is started again by the next look, not at once: it may have failed.
                     self.forget_ended();
@@ -138,10 +130,13 @@ impl Dispatcher {
                 }
             }
             self.keep_leases().await;
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "webhooks cannot be read; trying again");
+            let asked = waking.asked();
+            match self.look().await {
+                Ok(()) => waking.answer(asked),
+                Err(error) => tracing::warn!(%error, "webhooks cannot be read; trying again"),
             }
         }
+        drop(waking);
         self.drain().await;
     }
 

@@ -235,14 +235,14 @@ impl Ledger {
         records.iter().map(read).collect()
     }
 
-    /// Deliveries whose next attempt is due, the longest due first.
-    pub async fn due(&self, id: WebhookId, limit: usize) -> Result<Vec<Job>, Error> {
+    /// Deliveries whose next attempt is due at `now`, the longest due first.
+    pub async fn due(&self, id: WebhookId, now: i64, limit: usize) -> Result<Vec<Job>, Error> {
         let mut sql = self.sql(
             "SELECT id, position, message_id, type, sequence, CAST(attempts AS bigint), body FROM tandem_delivery \
              WHERE webhook_id = ",
         );
         sql.bind(id.get()).push(" AND status = 'PENDING' AND body IS NOT NULL AND next_attempt_at <= ");
-        sql.bind(now_micros()).push(" ORDER BY next_attempt_at, position LIMIT ").bind(limit as i64);
+        sql.bind(now).push(" ORDER BY next_attempt_at, position LIMIT ").bind(limit as i64);
         let mut jobs = Vec::new();
         for record in self.database.query(sql).await? {
             jobs.push(Job {
@@ -259,11 +259,12 @@ impl Ledger {
         Ok(jobs)
     }
 
-    /// When the next attempt after now is due, in microseconds since 1970.
-    pub async fn next_due(&self, id: WebhookId) -> Result<Option<i64>, Error> {
+    /// When the next attempt after `now` is due, in microseconds since 1970. Together with [`Ledger::due`] at the same
+    /// time it misses none.
+    pub async fn next_due(&self, id: WebhookId, now: i64) -> Result<Option<i64>, Error> {
         let mut sql = self.sql("SELECT next_attempt_at FROM tandem_delivery WHERE webhook_id = ");
         sql.bind(id.get()).push(" AND status = 'PENDING' AND body IS NOT NULL AND next_attempt_at > ");
-        sql.bind(now_micros()).push(" ORDER BY next_attempt_at LIMIT 1");
+        sql.bind(now).push(" ORDER BY next_attempt_at LIMIT 1");
         let records = self.database.query(sql).await?;
         Ok(records.first().map(|record| record.need_int(0)).transpose()?)
     }

@@ -1,11 +1,11 @@
 //! Durable push: every webhook is a subscriber with a position in the log that survives everything.
 //!
 //! - [`dispatcher`]: one worker for each webhook that this process may send for
-//! - [`reader`], [`window`], [`worker`]: the log → messages → attempts → outcomes
+//! - [`reader`], [`window`], `worker`: the log → messages → attempts → outcomes
 //! - [`ledger`], [`row`]: leases, positions, deliveries and attempts in the database
 //! - [`render`], [`target`], [`message`], [`signature`]: what is sent
 //! - [`egress`], [`send`], [`failure`]: how it is sent, and where to it never is
-//! - [`registry`]: making, changing and finding webhooks
+//! - [`registry`], [`Wake`]: making, changing and finding webhooks, and telling the dispatcher
 //! - [`retry`], [`outcome`]: when it is sent again, and when no more
 
 pub mod dispatcher;
@@ -24,9 +24,11 @@ pub mod signature;
 pub mod target;
 #[cfg(test)]
 mod testing;
+mod wake;
 pub mod window;
 mod worker;
 
-pub use dispatcher::{Dispatcher, Wake};
+pub use dispatcher::Dispatcher;
 pub use registry::Registry;
 pub use row::Webhook;
+pub use wake::Wake;

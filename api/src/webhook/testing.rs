@@ -19,12 +19,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::dispatcher::{Dispatcher, Parts, Settings, Wake};
+use super::dispatcher::{Dispatcher, Parts, Settings};
 use super::egress::{AllowList, Guard};
 use super::registry::{Document, NewWebhook, Registry};
 use super::render::{Follow, Refusal, Render, RenderError, Rendered};
 use super::send::Sender;
-use super::{Webhook, retry};
+use super::{Wake, Webhook, retry};
 use crate::auth::Principal;
 use crate::catalog::{
     Access, Allow, Catalog, Constraint, EnumType, EnumValue, Field, FieldType, Operations, Resource, Rule, Scalar,
@@ -320,6 +320,12 @@ impl Fixture {
         assert_eq!(self.webhook(id).await.sequence, sequence);
     }
 
+    /// Kills a dispatcher, and lets its leases run out.
+    pub async fn kill(&self, dispatching: Dispatching) {
+        dispatching.kill().await;
+        self.run("UPDATE tandem_webhook SET lease_until = 0").await;
+    }
+
     /// Starts a dispatcher.
     pub fn dispatch(&self, schedule: &str) -> Dispatching {
         let parts = Parts {
@@ -347,7 +353,7 @@ pub struct Dispatching {
 }
 
 impl Dispatching {
-    pub async fn kill(mut self) {
+    async fn kill(mut self) {
         self.task.shutdown().await;
     }
 

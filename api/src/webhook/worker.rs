@@ -42,7 +42,7 @@ const FLUSH_EVENTS: i64 = 512;
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a worker waits after a failure of the database.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
-/// The clock may jump, so no timer is longer than this.
+/// The clock may jump, and others may ask for retries, so no timer is longer than this.
 const MAX_TIMER: Duration = Duration::from_secs(60);
 const EXPIRED: &str = "the next events are no longer in the log; if it is enabled again, it goes on with what happens \
                        after it was disabled";
@@ -73,8 +73,8 @@ pub(super) struct Worker {
     held: Option<Job>,
     /// Retries that wait for room.
     due: VecDeque<Job>,
-    /// When to look for retries again, in microseconds since 1970; `None` if there are none.
-    next_due: Option<i64>,
+    /// When to look for retries again, in microseconds since 1970.
+    next_due: i64,
     /// Retries from when they are taken from the table until their outcome is committed.
     busy: HashSet<DeliveryId>,
     /// Whether the last attempt was a retry: retries and new messages take turns.
@@ -151,7 +151,7 @@ impl Worker {
             items,
             held: None,
             due: VecDeque::new(),
-            next_due: Some(0),
+            next_due: 0,
             busy: HashSet::new(),
             was_retry: false,
             in_flight: JoinSet::new(),
@@ -198,6 +198,7 @@ impl Worker {
     /// Whether there is room for one more attempt.
     fn may_start(&self) -> bool {
         !self.is_stopping
+            && !self.stop.is_cancelled()
             && self.in_flight.len() < self.target.borrow().max_in_flight
             && self.outcomes.len() < MAX_UNCOMMITTED
     }
@@ -332,7 +333,7 @@ impl Worker {
         for outcome in &batch.outcomes {
             self.busy.remove(&outcome.job.delivery);
             if let Verdict::Pending { next_attempt_at } = outcome.verdict {
-                self.next_due = Some(self.next_due.map_or(next_attempt_at, |at| at.min(next_attempt_at)));
+                self.next_due = self.next_due.min(next_attempt_at);
             }
         }
         if let Some(reason) = &batch.disable {
@@ -347,18 +348,19 @@ impl Worker {
         if !self.due.is_empty() || !self.may_start() {
             return None;
         }
-        let wait_us = self.next_due?.saturating_sub(now_micros()).max(0);
+        let wait_us = self.next_due.saturating_sub(now_micros()).max(0);
         Some(Instant::now() + Duration::from_micros(wait_us as u64).min(MAX_TIMER))
     }
 
     async fn load_due(&mut self) {
         // Rows of busy deliveries still look due, so as many more are read.
         let limit = self.target.borrow().max_in_flight + self.busy.len();
+        let (id, now) = (self.lease.webhook, now_micros());
         let loaded = async {
-            let jobs = self.shared.ledger.due(self.lease.webhook, limit).await?;
+            let jobs = self.shared.ledger.due(id, now, limit).await?;
             let next_due = match jobs.len() < limit {
-                true => self.shared.ledger.next_due(self.lease.webhook).await?,
-                false => Some(0),
+                true => self.shared.ledger.next_due(id, now).await?,
+                false => Some(now),
             };
             Ok::<_, ledger::Error>((jobs, next_due))
         };
@@ -366,11 +368,12 @@ impl Worker {
             Ok((jobs, next_due)) => {
                 self.due.extend(jobs.into_iter().filter(|job| !self.busy.contains(&job.delivery)));
                 self.busy.extend(self.due.iter().map(|job| job.delivery));
-                self.next_due = next_due;
+                let look_again_at = now + MAX_TIMER.as_micros() as i64;
+                self.next_due = next_due.map_or(look_again_at, |at| at.min(look_again_at));
             }
             Err(error) => {
                 tracing::warn!(webhook.id = %self.lease.webhook, %error, "retries cannot be read; trying again");
-                self.next_due = Some(now_micros() + PAUSE_AFTER_ERROR.as_micros() as i64);
+                self.next_due = now + PAUSE_AFTER_ERROR.as_micros() as i64;
             }
         }
     }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rand::RngExt;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{SeedableRng, random};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use tandem_tests::client::{number, text};
 use tandem_tests::shop::{self, CREATE_PRODUCT, DELETE_PRODUCT, Entry, UPDATE_PRODUCT};
-use tandem_tests::{Caller, Case, Client, on_both};
+use tandem_tests::{Caller, Case, Client, on_both, seed};
 
 const CLIENTS: usize = 32;
 const MUTATIONS: usize = 10_000;
@@ -32,8 +32,7 @@ struct Told {
 async fn ten_thousand_mutations_make_one_gapless_log(case: &Case) {
     let server = case.server().await;
     let admin = server.client(&Caller::admin());
-    let seed: u64 = random();
-    eprintln!("seed {seed}");
+    let seed = seed();
     let mut shared = Vec::new();
     for number in 0..SHARED_ROWS {
         shared.push(shop::add_product(&admin, &format!("SHARED-{number}")).await);

@@ -74,7 +74,7 @@ async fn every_violation_is_reported_at_once(case: &Case) {
         ("OUT_OF_RANGE", "price"),
         ("OUT_OF_RANGE", "stock"),
         ("PATTERN_MISMATCH", "sku"),
-        ("TOO_MANY", "tags"),
+        ("TOO_LONG", "tags"),
         ("TOO_SHORT", "name"),
     ]);
     assert_eq!(user_errors(&payload), expected);

@@ -169,8 +169,9 @@ async fn pages_go_forward_and_back(case: &Case) {
 }
 
 async fn page(client: &Client, order: &str, arguments: &str, variables: Value) -> Value {
+    let declared = if arguments.contains("$cursor") { "query($cursor: String)" } else { "query" };
     let query = format!(
-        "query($cursor: String) {{ products({arguments}, orderBy: {order}) {{ edges {{ cursor node {{ sku }} }} nodes {{ sku }}
+        "{declared} {{ products({arguments}, orderBy: {order}) {{ edges {{ cursor node {{ sku }} }} nodes {{ sku }}
             pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
     );
     let page = client.data(&query, variables).await["products"].take();

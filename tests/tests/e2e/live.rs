@@ -274,7 +274,9 @@ async fn a_bad_subscription_is_refused(case: &Case) {
         ("subscription { changes(types: [\"Nothing\"]) { id } }", "BAD_USER_INPUT"),
     ] {
         live.start(document, json!({})).await;
-        assert_eq!(live.error_codes().await, [code], "{document}");
+        let mut codes = live.error_codes().await;
+        codes.dedup();
+        assert_eq!(codes, [code], "{document}");
     }
     // A fragment at the root is a subscription like any other.
     let admin = server.client(&Caller::admin());

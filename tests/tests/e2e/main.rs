@@ -8,6 +8,7 @@ mod chain;
 mod crash;
 mod crud;
 mod crud_lists;
+mod deletes;
 mod live;
 mod n_plus_one;
 mod replica;

@@ -20,7 +20,7 @@ async fn a_root_field_is_one_statement(case: &Case) {
         alice.done(CREATE_ORDER, json!({"customerId": customer, "lines": {"create": lines.collect::<Vec<_>>()}})).await;
     }
     let orders = "orders(first: 20) { nodes { number customer { email } lines(first: 10) { nodes { quantity product { sku } } } } }";
-    let deep = "customers { nodes { orders { nodes { lines { nodes { product { orderLines(first: 3) { nodes { order { number } } } } } } } } } }";
+    let deep = "customers(first: 3) { nodes { orders(first: 10) { nodes { lines(first: 5) { nodes { product { orderLines(first: 3) { nodes { order { number } } } } } } } } } }";
     let product = "product(by: {sku: \"SKU-1\"}) { name orderLines { nodes { order { customer { name } } } } }";
     for caller in [Caller::admin(), Caller::user("alice")] {
         let client = server.client(&caller);

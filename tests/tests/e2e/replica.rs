@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng, random};
+use rand::{RngExt, SeedableRng};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use tandem_tests::client::text;
 use tandem_tests::shop::{self, CREATE_PRODUCT, DELETE_PRODUCT, UPDATE_PRODUCT};
-use tandem_tests::{Caller, Case, Client, Server, on_both};
+use tandem_tests::{Caller, Case, Client, Server, on_both, seed};
 
 const WRITERS: usize = 4;
 const WRITES_EACH: usize = 200;
@@ -33,8 +33,7 @@ async fn a_filtered_replica_equals_the_filtered_database(case: &Case) {
 async fn replicas_under_load(case: &Case, filter: Value) -> Arc<Server> {
     let server = Arc::new(case.server().await);
     let admin = server.client(&Caller::admin());
-    let seed: u64 = random();
-    eprintln!("seed {seed}");
+    let seed = seed();
     let writers = (0..WRITERS).map(|number| {
         let dice = StdRng::seed_from_u64(seed.wrapping_add(number as u64));
         tokio::spawn(write(admin.clone(), number, dice))

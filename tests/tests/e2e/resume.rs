@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng, random};
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use tandem_tests::client::number;
 use tandem_tests::shop::{self, CREATE_PRODUCT, UPDATE_PRODUCT};
-use tandem_tests::{Caller, Case, Client, Server, on_both};
+use tandem_tests::{Caller, Case, Client, Server, on_both, seed};
 
 const CHANGES: &str = "subscription($after: String) { changes(after: $after) { position id nodeId version } }";
 const PRODUCTS: &str = "subscription($after: String) { productChanged(after: $after) { position id nodeId version } }";
@@ -23,8 +23,7 @@ on_both!(
 async fn every_position_arrives_once_and_in_order(case: &Case) {
     let server = Arc::new(case.server().await);
     let admin = server.client(&Caller::admin());
-    let seed: u64 = random();
-    eprintln!("seed {seed}");
+    let seed = seed();
     let start = shop::now(&admin).await;
     let last = (WRITERS * WRITES_EACH) as i64;
     let subscribers = [CHANGES, PRODUCTS, CHANGES].into_iter().zip(seed..).map(|(query, seed)| {

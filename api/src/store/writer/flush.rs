@@ -27,7 +27,7 @@ pub(super) async fn flush(transaction: &Transaction<'_>, catalog: &Catalog, writ
     for (resource, rows) in parents_first(catalog, grouped(inserts)) {
         insert(transaction, catalog.resource(resource), &rows).await?;
     }
-    for (resource, ids) in grouped(deletes) {
+    for (resource, ids) in children_first(catalog, deletes) {
         delete(transaction, catalog.resource(resource), &ids).await?;
     }
     Ok(())
@@ -81,14 +81,45 @@ fn grouped<T>(items: Vec<(ResourceId, T)>) -> Vec<(ResourceId, Vec<T>)> {
 fn parents_first<T>(catalog: &Catalog, mut groups: Vec<(ResourceId, Vec<T>)>) -> Vec<(ResourceId, Vec<T>)> {
     let mut sorted = Vec::with_capacity(groups.len());
     while !groups.is_empty() {
-        let waits = |id: ResourceId| {
-            let targets = catalog.resource(id).fields.iter().filter_map(crate::catalog::Field::to_one);
-            targets.filter(|target| *target != id).any(|target| groups.iter().any(|(other, _)| *other == target))
-        };
-        let next = groups.iter().position(|(id, _)| !waits(*id)).unwrap_or(0);
+        let next = next_parent(catalog, &groups).unwrap_or(0);
         sorted.push(groups.remove(next));
     }
     sorted
+}
+
+/// Rows before those that they point at. A delete removes rows of one resource on several levels, so the order in which
+/// resources were first seen is not enough. Rows of resources that point at each other are removed in the order in which
+/// they came, which has children before their parents, in as many statements as that takes.
+fn children_first(catalog: &Catalog, deletes: Vec<(ResourceId, Uuid)>) -> Vec<(ResourceId, Vec<Uuid>)> {
+    let mut groups = grouped(deletes.clone());
+    let mut sorted = Vec::with_capacity(groups.len());
+    while !groups.is_empty() {
+        let Some(next) = next_parent(catalog, &groups) else { return runs(deletes) };
+        sorted.push(groups.remove(next));
+    }
+    sorted.reverse();
+    sorted
+}
+
+/// The first group that points at no other one; `None` if they point at each other in a circle.
+fn next_parent<T>(catalog: &Catalog, groups: &[(ResourceId, T)]) -> Option<usize> {
+    let waits = |id: ResourceId| {
+        let targets = catalog.resource(id).fields.iter().filter_map(crate::catalog::Field::to_one);
+        targets.filter(|target| *target != id).any(|target| groups.iter().any(|(other, _)| *other == target))
+    };
+    groups.iter().position(|(id, _)| !waits(*id))
+}
+
+/// Neighbours of the same resource together.
+fn runs(items: Vec<(ResourceId, Uuid)>) -> Vec<(ResourceId, Vec<Uuid>)> {
+    let mut runs: Vec<(ResourceId, Vec<Uuid>)> = Vec::new();
+    for (resource, item) in items {
+        match runs.last_mut() {
+            Some((id, run)) if *id == resource => run.push(item),
+            _ => runs.push((resource, vec![item])),
+        }
+    }
+    runs
 }
 
 async fn insert(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<Row>]) -> Result<(), Error> {

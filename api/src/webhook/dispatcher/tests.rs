@@ -143,7 +143,7 @@ async fn a_kill_repeats_only_what_was_not_recorded(fixture: &mut Fixture) {
     let first = receiver.wait_for(6).await;
     eventually("the others recorded", async || (fixture.deliveries().await.len() == 4).then_some(())).await;
     assert_eq!(fixture.webhook(webhook.id).await.position.get(), 1);
-    dispatching.kill().await;
+    fixture.kill(dispatching).await;
     assert_eq!(receiver.received().len(), 6);
 
     receiver.hang(&[]);
@@ -170,7 +170,7 @@ async fn retries_survive_a_kill(fixture: &mut Fixture) {
     fixture.append(1).await;
     eventually("recorded", async || (fixture.deliveries().await == [(1, "PENDING".to_owned(), 1, true)]).then_some(()))
         .await;
-    dispatching.kill().await;
+    fixture.kill(dispatching).await;
     assert_eq!(fixture.run("UPDATE tandem_delivery SET next_attempt_at = 1").await, 1);
     let _dispatching = fixture.dispatch(NEVER_AGAIN);
     let received = receiver.wait_for(2).await;
@@ -187,13 +187,14 @@ async fn stopping_finishes_what_is_in_flight(fixture: &mut Fixture) {
     receiver.hang(&[1]);
     let webhook = fixture.create(&receiver, "all", 1).await;
     let dispatching = fixture.dispatch(NEVER_AGAIN);
-    fixture.append(2).await;
+    fixture.append(1).await;
     receiver.wait_for(1).await;
     let ((), ()) = tokio::join!(dispatching.stop(), async { receiver.hang(&[]) });
     assert_eq!(fixture.deliveries().await, [(1, "SUCCEEDED".to_owned(), 1, false)]);
     assert_eq!(fixture.webhook(webhook.id).await.position.get(), 1);
     assert_eq!(fixture.query("SELECT 1 FROM tandem_webhook WHERE lease_holder IS NULL").await.len(), 1);
     let _dispatching = fixture.dispatch(NEVER_AGAIN);
+    fixture.append(1).await;
     fixture.wait_for_progress(webhook.id, 2, 2).await;
     assert_eq!(positions(&receiver.received()), [1, 2]);
 }
@@ -209,11 +210,12 @@ async fn a_paused_webhook_keeps_its_events(fixture: &mut Fixture) {
         fixture.registry.update(&fixture.owner, webhook.id, patch).await.unwrap()
     };
     set(Status::Paused).await;
+    fixture.append(2).await;
     eventually("the worker has gone", async || {
         fixture.query("SELECT 1 FROM tandem_webhook WHERE lease_holder IS NULL").await.pop()
     })
     .await;
-    fixture.append(2).await;
+    assert_eq!(receiver.received().len(), 1);
     set(Status::Enabled).await;
     fixture.wait_for_progress(webhook.id, 3, 3).await;
     assert_eq!(receiver.received().len(), 3);
@@ -243,7 +245,7 @@ async fn a_slow_webhook_costs_only_itself_and_stays_within_its_limit(fixture: &m
     let _dispatching = fixture.dispatch(NEVER_AGAIN);
     fixture.append(20).await;
     fixture.wait_for_progress(free.id, 20, 20).await;
-    assert_eq!(slow.received().len(), 3);
+    assert_eq!(slow.wait_for(3).await.len(), 3);
     slow.hang(&[]);
     fixture.wait_for_progress(held.id, 20, 20).await;
     assert_eq!(slow.most_open(), 3);
@@ -311,10 +313,8 @@ async fn one_node_sends_and_another_takes_over(fixture: &mut Fixture) {
     fixture.wait_for_progress(webhook.id, 21, 21).await;
     assert_eq!(receiver.received().len(), 21);
 
-    first.kill().await;
+    fixture.kill(first).await;
     fixture.append(1).await;
-    // As if its lease had run out.
-    fixture.run("UPDATE tandem_webhook SET lease_until = 0").await;
     fixture.wait_for_progress(webhook.id, 22, 22).await;
     assert_eq!(receiver.received().len(), 22);
 

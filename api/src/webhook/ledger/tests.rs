@@ -7,7 +7,12 @@ use super::*;
 use crate::webhook::failure::{AttemptError, ErrorCode};
 use crate::webhook::testing::{Fixture, Receiver, on_both_databases};
 
-on_both_databases!(a_lost_lease_writes_nothing, commits_can_be_repeated, a_pause_of_the_owner_outlives_a_disable);
+on_both_databases!(
+    a_lost_lease_writes_nothing,
+    commits_can_be_repeated,
+    a_pause_of_the_owner_outlives_a_disable,
+    every_retry_is_due_now_or_later,
+);
 
 fn outcome(position: i64, verdict: Verdict) -> Outcome {
     let is_success = verdict == Verdict::Succeeded;
@@ -64,7 +69,7 @@ async fn a_lost_lease_writes_nothing(fixture: &mut Fixture) {
     let retry = Verdict::Pending { next_attempt_at: 1 };
     let mut recorded = outcome(1, retry);
     assert!(second.commit(&new.lease, &batch(vec![outcome(1, retry)], 1)).await.unwrap());
-    let due = second.due(new.lease.webhook, 10).await.unwrap();
+    let due = second.due(new.lease.webhook, 1, 10).await.unwrap();
     recorded.job = due[0].clone();
     let stale = Batch {
         disable: Some("stale".to_owned()),
@@ -93,8 +98,8 @@ async fn commits_can_be_repeated(fixture: &mut Fixture) {
     }
     let recorded = ledger.recorded_after(webhook.id, Position::new(count - 1).unwrap()).await.unwrap();
     assert_eq!(recorded, [Recorded { position: Position::new(count).unwrap(), sequence: Some(count) }]);
-    assert!(ledger.due(webhook.id, 10).await.unwrap().is_empty());
-    assert_eq!(ledger.next_due(webhook.id).await.unwrap(), None);
+    assert!(ledger.due(webhook.id, now_micros(), 10).await.unwrap().is_empty());
+    assert_eq!(ledger.next_due(webhook.id, 0).await.unwrap(), None);
 }
 
 async fn a_pause_of_the_owner_outlives_a_disable(fixture: &mut Fixture) {
@@ -108,4 +113,24 @@ async fn a_pause_of_the_owner_outlives_a_disable(fixture: &mut Fixture) {
     assert_eq!((webhook.status, webhook.status_reason), (entity::webhook::Status::Paused, None));
     assert!(ledger.enabled().await.unwrap().is_empty());
     assert!(ledger.claim(webhook.id).await.unwrap().is_none());
+}
+
+async fn every_retry_is_due_now_or_later(fixture: &mut Fixture) {
+    let webhook = fixture.create(&Receiver::start().await, "all", 1).await;
+    let (ledger, claimed) = claim(fixture).await;
+    let retry = |position, next_attempt_at| outcome(position, Verdict::Pending { next_attempt_at });
+    let outcomes = vec![retry(1, 30), retry(2, 10), retry(3, 20), outcome(4, Verdict::Failed), retry(5, 20)];
+    assert!(ledger.commit(&claimed.lease, &batch(outcomes, 5)).await.unwrap());
+    for (now, limit, due, next) in [
+        (9, 9, vec![], Some(10)),
+        (10, 9, vec![2], Some(20)),
+        (20, 9, vec![2, 3, 5], Some(30)),
+        (20, 2, vec![2, 3], Some(30)),
+        (30, 9, vec![2, 3, 5, 1], None),
+    ] {
+        let jobs = ledger.due(webhook.id, now, limit).await.unwrap();
+        assert_eq!(jobs.iter().map(|job| job.position.get()).collect::<Vec<_>>(), due, "{now}");
+        assert!(jobs.iter().all(|job| job.is_recorded && job.number == 2 && job.body == "{}"));
+        assert_eq!(ledger.next_due(webhook.id, now).await.unwrap(), next, "{now}");
+    }
 }

@@ -192,7 +192,7 @@ impl Registry {
         Ok(Created { webhook, secret })
     }
 
-    /// Changes a webhook.
+    /// Changes a webhook. What this process sends from now on is sent as it is then; another node follows within a second.
     ///
     /// # Errors
     /// [`Error::Refused`] with all that is wrong.
@@ -242,7 +242,7 @@ impl Registry {
         if self.write(sql).await? == 0 {
             return Err(not_found());
         }
-        self.wake.wake();
+        self.wake.wake_and_wait().await;
         self.get(principal, id).await?.ok_or_else(not_found)
     }
 
@@ -257,7 +257,7 @@ impl Registry {
         if self.write(sql).await? == 0 {
             return Err(not_found());
         }
-        self.wake.wake();
+        self.wake.wake_and_wait().await;
         tracing::info!(webhook.id = %id, "a webhook was deleted");
         Ok(())
     }
@@ -338,7 +338,7 @@ impl Registry {
                 (self.check_events(names, owner, errors)?, "events")
             }
             (Some(_), Some(_)) => {
-                errors.push(UserError::at(&["events"], Code::Invalid, "give query or events, not both"));
+                errors.push(UserError::at(&["query"], Code::Invalid, "give query or events, not both"));
                 return None;
             }
             (None, None) => {

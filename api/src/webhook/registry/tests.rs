@@ -119,7 +119,7 @@ async fn documents_are_query_or_events(fixture: &mut Fixture) {
     let query = |text: &str| Some(text.to_owned());
     for (query, variables, events, expected) in [
         (None, None, None, vec![error("query", "REQUIRED")]),
-        (query("all"), None, names(&["*"]), vec![error("events", "INVALID")]),
+        (query("all"), None, names(&["*"]), vec![error("query", "INVALID")]),
         (None, variables, names(&["*"]), vec![error("variables", "INVALID")]),
         (None, None, names(&[]), vec![error("events", "REQUIRED")]),
         (None, None, names(&["*"; 101]), vec![error("events", "TOO_LONG")]),

@@ -67,7 +67,7 @@ enum Level {{ LOW MIDDLE HIGH }}
 type Account @resource @auth(rules: [{account}]) {{
   userId: String! @writeOnce
   team: String @writeOnce
-  rank: Int! @writeOnce
+  rank: Int @writeOnce
   note: String
   docs: [Doc!]! @inverse(field: "account")
   folders: [Folder!]! @inverse(field: "account")
@@ -110,7 +110,10 @@ fn rule(dice: &mut StdRng, filters: &[&str], owner: Option<&str>) -> String {
     let allow = match (dice.random_range(0..12), owner) {
         (0, _) => "allow: PUBLIC".to_owned(),
         (1, _) => "allow: AUTHENTICATED".to_owned(),
-        (2..4, _) => format!(r#"allow: ROLE, roles: ["{}", "{}"]"#, pick(dice, &ROLES), pick(dice, &ROLES)),
+        (2..4, _) => {
+            let roles: Vec<&&str> = ROLES.sample(dice, 2).collect();
+            format!("allow: ROLE, roles: {roles:?}")
+        }
         (4..6, Some(owner)) => format!(r#"allow: OWNER, ownerField: "{owner}""#),
         _ => format!("allow: WHERE, filter: {}", combined(dice, filters, 2)),
     };
@@ -182,7 +185,7 @@ pub fn write(dice: &mut StdRng, ids: &BTreeMap<&str, Vec<String>>) -> (String, V
 }
 
 fn account_input(dice: &mut StdRng) -> Value {
-    json!({"userId": pick(dice, &USERS), "team": maybe(dice, &TEAMS), "rank": dice.random_range(0..10)})
+    json!({"userId": pick(dice, &USERS), "team": maybe(dice, &TEAMS), "rank": maybe_number(dice)})
 }
 
 fn doc_input(dice: &mut StdRng, account: &str) -> Value {

@@ -9,13 +9,13 @@ mod replay;
 
 use std::collections::BTreeMap;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{SeedableRng, random};
 use serde_json::{Value, json};
 use tandem_tests::client::{root_value, text};
 use tandem_tests::receiver::register;
 use tandem_tests::shop::DELETE_WEBHOOK;
-use tandem_tests::{Caller, Case, Client, Receiver, Server, on_both};
+use tandem_tests::{Caller, Case, Client, Receiver, Server, on_both, seed};
 
 use replay::{Event, Rows};
 
@@ -25,11 +25,11 @@ const WRITES: usize = 70;
 on_both!(what_a_query_shows_is_what_events_bring);
 
 async fn what_a_query_shows_is_what_events_bring(case: &Case) {
-    let seed: u64 = random();
+    let seed = seed();
     for round in 0..ROUNDS {
         let mut dice = StdRng::seed_from_u64(seed.wrapping_add(round as u64));
         let resources = generate::resources(&mut dice);
-        eprintln!("seed {seed}, round {round}\n{resources}");
+        eprintln!("round {round}\n{resources}");
         // The database stays, so that rules also change over rows that are there.
         let path = case.file("rules.graphql", &resources);
         let server = case.start(case.settings().with("--resources", &path)).await;

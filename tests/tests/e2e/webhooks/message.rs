@@ -59,9 +59,9 @@ async fn data_is_what_a_live_client_gets(case: &Case) {
     let (admin, alice) = (server.client(&Caller::admin()), server.client(&Caller::user("alice")));
     let document = "subscription { changes { id kind type nodeId version changedFields occurredAt transition position by
         ... on ProductChange { after { id sku name price stock tags createdAt } before { sku stock } }
-        ... on OrderChange { after { number status customer { id email name } } before { status customerId } }
+        ... on OrderChange { after { number status customer { id email customerName: name } } before { status customerId } }
         ... on OrderLineChange { after { quantity unitPrice order { number customer { email } } product { sku price } } }
-        ... on CustomerChange { after { email name } } } }";
+        ... on CustomerChange { after { email customerName: name } } } }";
     let start = shop::now(&admin).await;
     let receivers = [Receiver::start().await, Receiver::start().await];
     let callers = [Caller::admin(), Caller::user("alice")];

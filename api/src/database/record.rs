@@ -1,0 +1,58 @@
+//! What a statement yields.
+
+use uuid::Uuid;
+
+use super::Error;
+
+/// One row of a result. Columns are read by index, as the type that the statement gives them.
+pub enum Record {
+    /// From rusqlite.
+    Sqlite(sea_orm_blocking::QueryResult),
+    /// From sqlx.
+    Postgres(sea_orm::QueryResult),
+}
+
+impl Record {
+    /// A whole number, or null. PostgreSQL: of type bigint.
+    pub fn int(&self, index: usize) -> Result<Option<i64>, Error> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+        }
+    }
+
+    /// A text, or null.
+    pub fn text(&self, index: usize) -> Result<Option<String>, Error> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+        }
+    }
+
+    /// A UUID, or null.
+    pub fn uuid(&self, index: usize) -> Result<Option<Uuid>, Error> {
+        match self {
+            Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+        }
+    }
+
+    /// A whole number that is never null.
+    pub fn need_int(&self, index: usize) -> Result<i64, Error> {
+        self.int(index)?.ok_or_else(|| missing(index))
+    }
+
+    /// A text that is never null.
+    pub fn need_text(&self, index: usize) -> Result<String, Error> {
+        self.text(index)?.ok_or_else(|| missing(index))
+    }
+
+    /// A UUID that is never null.
+    pub fn need_uuid(&self, index: usize) -> Result<Uuid, Error> {
+        self.uuid(index)?.ok_or_else(|| missing(index))
+    }
+}
+
+fn missing(index: usize) -> Error {
+    Error::Corrupt(format!("column {index} is null"))
+}
