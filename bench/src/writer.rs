@@ -4,6 +4,7 @@
 //! that reads the log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -72,16 +73,19 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
 
 async fn creates_per_second(writer: &Writer, catalog: &Catalog, args: &WriterArgs) -> Result<f64> {
     let product = Arc::new(Product::of(catalog)?);
+    // Unique keys ascend, as numbers do that somebody hands out.
+    let numbers = Arc::new(AtomicU64::new(1));
     let seller = Arc::new(seller());
     let start = Instant::now() + Duration::from_millis(500);
     let end = start + Duration::from_secs(args.seconds);
     let mut clients = JoinSet::new();
-    for client in 0..args.tasks {
+    for _ in 0..args.tasks {
         let (writer, product, seller) = (writer.clone(), Arc::clone(&product), Arc::clone(&seller));
+        let numbers = Arc::clone(&numbers);
         clients.spawn(async move {
             let mut counted = 0_u64;
-            for nth in 0_u64.. {
-                let command = product.create(&format!("C{client}-{nth}"));
+            loop {
+                let command = product.create(&format!("SKU-{:08}", numbers.fetch_add(1, Ordering::Relaxed)));
                 let mutation = Mutation { principal: Arc::clone(&seller), command, violations: Vec::new() };
                 match writer.mutate(mutation).await? {
                     Outcome::Done { .. } => {}

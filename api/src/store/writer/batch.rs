@@ -37,13 +37,10 @@ enum Done {
     Failed(database::Error),
 }
 
-/// What became of each piece of work, and all events.
-type Committed = (Vec<Done>, Vec<Arc<Event>>);
-
 /// A batch that is committed or has failed, and what there is to say to everyone in it.
 pub(super) struct Answers {
     jobs: Vec<Job>,
-    result: Result<Committed, Arc<database::Error>>,
+    result: Result<Written, Arc<database::Error>>,
 }
 
 impl Answers {
@@ -92,7 +89,10 @@ impl From<database::Error> for Failure {
     }
 }
 
-type Tried = Result<Committed, Failure>;
+/// What became of each piece of work, and all events in log order.
+type Written = (Vec<Done>, Vec<Arc<Event>>);
+
+type Tried = Result<Written, Failure>;
 
 async fn try_together(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
     let mut attempt = 1;
