@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Each request makes many small allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     tandem::cli::run(std::env::args_os())
 }

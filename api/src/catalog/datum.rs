@@ -145,6 +145,37 @@ impl Datum {
         }
     }
 
+    /// [`Datum::to_image`] as a JSON text.
+    pub fn image_text(&self, ty: &FieldType) -> String {
+        let mut text = Vec::with_capacity(32);
+        self.write_image(ty, &mut text);
+        String::from_utf8(text).expect("JSON is text")
+    }
+
+    /// Writes [`Datum::image_text`].
+    pub fn write_image(&self, ty: &FieldType, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(value) => write_plain(out, value),
+            Self::Int(value) | Self::Instant(value) => write_plain(out, value),
+            Self::Float(value) => write_plain(out, &Value::from(*value)),
+            Self::Text(text) => write_text(out, text),
+            Self::Decimal(units) => write_quoted(out, &format_decimal(*units, ty.scale())),
+            Self::Uuid(id) => write_quoted(out, &id.hyphenated()),
+            Self::Json(value) => write_plain(out, value),
+            Self::List(items) => {
+                out.push(b'[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(b',');
+                    }
+                    item.write_image(ty, out);
+                }
+                out.push(b']');
+            }
+        }
+    }
+
     /// Writes the JSON that clients read.
     pub fn write_json(&self, ty: &FieldType, prefixes: &Prefixes<'_>, out: &mut Vec<u8>) {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Datum, FieldId, Resource};
+use super::{Datum, FieldId, Resource, datum};
 
 /// The columns of one row, in the order of [`Resource::fields`]; to-many fields hold [`Datum::Null`].
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +33,17 @@ impl Row {
         self.get(resource.version()).as_int().expect("every row has a version")
     }
 
-    /// The image that the log holds: an object by field name.
-    pub fn to_image(&self, resource: &Resource) -> Value {
-        let columns = resource.columns();
-        Value::Object(columns.map(|(id, field)| (field.name.clone(), self.get(id).to_image(&field.ty))).collect())
+    /// The image that the log holds: a JSON object by field name.
+    pub fn image_text(&self, resource: &Resource) -> String {
+        let mut text = Vec::with_capacity(512);
+        for (id, field) in resource.columns() {
+            text.push(if text.is_empty() { b'{' } else { b',' });
+            datum::write_text(&mut text, &field.name);
+            text.push(b':');
+            self.get(id).write_image(&field.ty, &mut text);
+        }
+        text.push(b'}');
+        String::from_utf8(text).expect("JSON is text")
     }
 
     /// Reads an image. Fields that it does not know (added since) are null; `None` if a value has another type.
@@ -87,6 +94,59 @@ impl Needs {
     pub fn merge(&mut self, other: &Self) {
         for (field, needs) in &other.related {
             self.related(*field).merge(needs);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of an image must be what [`Datum::to_image`] says, since both are read by [`Datum::from_image`].
+    #[test]
+    fn images_are_read_as_they_were_written() {
+        let source = r#"
+            enum Colour { RED GREEN }
+            type Thing @resource @auth(rules: [{ allow: PUBLIC }]) {
+              text: String! bool: Boolean! int: Int! big: BigInt! float: Float! at: DateTime! day: Date! ref: UUID!
+              price: Decimal! @decimal(precision: 12, scale: 2) any: JSON! colour: Colour! gone: String
+              names: [String!]! prices: [Decimal!]! @decimal(precision: 12, scale: 2) colours: [Colour!]!
+            }"#;
+        let catalog = crate::catalog::parse("resources.graphql", source).unwrap();
+        let resource = catalog.resource(catalog.find("Thing").unwrap());
+        let text = |text: &str| Datum::Text(text.to_owned());
+        let mut row = Row(vec![Datum::Null; resource.fields.len()]);
+        for (name, value) in [
+            ("id", Datum::Uuid(Uuid::now_v7())),
+            ("createdAt", Datum::Instant(1_700_000_000_123_456)),
+            ("updatedAt", Datum::Instant(-1)),
+            ("version", Datum::Int(1)),
+            ("text", text("\"quoted\" \\ \u{1}\n – ü 🦀")),
+            ("bool", Datum::Bool(true)),
+            ("int", Datum::Int(-7)),
+            ("big", Datum::Int(i64::MIN)),
+            ("float", Datum::Float(0.1)),
+            ("at", Datum::Instant(0)),
+            ("day", text("2026-01-31")),
+            ("ref", Datum::Uuid(Uuid::nil())),
+            ("price", Datum::Decimal(-5)),
+            ("any", Datum::Json(serde_json::json!({"b": [1, 2.5, null], "a": "\u{7f}"}))),
+            ("colour", text("RED")),
+            ("names", Datum::List(vec![text("a"), text("")])),
+            ("prices", Datum::List(vec![Datum::Decimal(100), Datum::Decimal(1)])),
+            ("colours", Datum::List(vec![text("GREEN")])),
+        ] {
+            row.set(resource.find(name).unwrap(), value);
+        }
+        let image: Map<String, Value> = serde_json::from_str(&row.image_text(resource)).unwrap();
+        assert_eq!(Row::from_image(resource, &image), Some(row.clone()));
+        for (id, field) in resource.columns() {
+            assert_eq!(
+                row.get(id).image_text(&field.ty),
+                row.get(id).to_image(&field.ty).to_string(),
+                "{}",
+                field.name
+            );
         }
     }
 }

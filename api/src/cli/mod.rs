@@ -65,7 +65,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "{}", described(&error));
             ExitCode::from(status(&error))
         }
     }
@@ -105,6 +105,12 @@ fn print_variable(error: &clap::Error, line: &[OsString]) {
 
 fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tandem").build()?.block_on(future)
+}
+
+/// An error with its causes. The diagnostics of a resource file say themselves that they are errors.
+fn described(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    if text.starts_with("error: ") { text } else { format!("error: {text}") }
 }
 
 fn status(error: &anyhow::Error) -> u8 {
@@ -178,5 +184,13 @@ mod tests {
             2
         );
         assert_eq!(status(&anyhow::anyhow!("the disk is full")), 1);
+    }
+
+    #[test]
+    fn errors_are_called_so_once() {
+        let disk = anyhow::anyhow!("the disk is full").context("the file cannot be written");
+        assert_eq!(described(&disk), "error: the file cannot be written: the disk is full");
+        let diagnostics = anyhow::Error::new(BadInput("error: unknown type".to_owned()));
+        assert_eq!(described(&diagnostics), "error: unknown type");
     }
 }

@@ -1,5 +1,7 @@
 //! `tandem token`.
 
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -7,8 +9,7 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use crate::app::BadInput;
-use crate::auth::{AuthSettings, KeySource};
-use crate::auth::{NewToken, issue, local_secret};
+use crate::auth::{AuthSettings, KeyError, KeySource, NewToken, Secret, issue, local_secret};
 use crate::config::{DataSettings, duration};
 
 /// Make a token that the server accepts
@@ -45,8 +46,8 @@ impl Token {
     fn make(self) -> anyhow::Result<String> {
         let secret = match self.auth.key_source()? {
             Some(KeySource::Secret(secret)) => secret,
-            None => local_secret(&self.data.local_secret_path())?,
-            Some(KeySource::Local(path)) => local_secret(&path)?,
+            None => own_secret(&self.data.local_secret_path())?,
+            Some(KeySource::Local(path)) => own_secret(&path)?,
             Some(KeySource::PublicKey(_) | KeySource::Jwks(_)) => {
                 let reason = "tokens are made with a secret; a public key can only verify those that its issuer makes";
                 return Err(BadInput(reason.to_owned()).into());
@@ -60,6 +61,20 @@ impl Token {
         };
         issue(&secret, &self.auth, &token).context("the token could not be signed")
     }
+}
+
+/// The secret of the data directory. That it was made only now is told, since a server elsewhere has another one.
+fn own_secret(path: &Path) -> Result<Secret, KeyError> {
+    let is_there = path.exists();
+    let secret = local_secret(path)?;
+    if !is_there {
+        let shown = path.display();
+        let _ = writeln!(
+            io::stderr(),
+            "note: there was no secret yet, so {shown} was made; only a server with this data directory accepts the token"
+        );
+    }
+    Ok(secret)
 }
 
 fn claim(text: &str) -> Result<(String, Value), String> {

@@ -32,7 +32,7 @@ impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
     pub fn open_sqlite(path: &str) -> Result<Self, Error> {
         sqlite::prepare(path)?;
-        let readers = Readers::start(path, sqlite::READERS)?;
+        let readers = Readers::start(path, sqlite::reader_count())?;
         Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers }))
     }
 

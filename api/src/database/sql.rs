@@ -97,7 +97,7 @@ impl Sql {
     /// Binds a value of a field, as an expression of the column's type.
     pub fn bind_datum(&mut self, ty: &FieldType, datum: &Datum) -> &mut Self {
         if matches!(ty, FieldType::ScalarList(_) | FieldType::EnumList(_)) {
-            let text = (!datum.is_null()).then(|| datum.to_image(ty).to_string());
+            let text = (!datum.is_null()).then(|| datum.image_text(ty));
             return self.bind_cast(text, "jsonb");
         }
         match datum {
@@ -122,7 +122,7 @@ impl Sql {
             },
             Datum::Uuid(id) => self.bind(*id),
             Datum::Json(value) => self.bind_cast(Some(value.to_string()), "json"),
-            Datum::List(_) => self.bind_cast(Some(datum.to_image(ty).to_string()), "jsonb"),
+            Datum::List(_) => self.bind_cast(Some(datum.image_text(ty)), "jsonb"),
         }
     }
 

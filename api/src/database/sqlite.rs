@@ -3,18 +3,27 @@
 //! Reads run on a few reader threads that share one bounded queue; when it is full, callers wait. Writes run on the
 //! writer's thread. WAL lets them go on side by side.
 
-use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
-use tokio::sync::oneshot;
+use std::sync::Arc;
+
+use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, Statement};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Error;
 use super::record::Record;
 use super::sql::Sql;
 
-/// Reader threads. Reads are short and bound by the processor, so a few are enough.
-pub(super) const READERS: usize = 4;
+/// Reader threads: as many as there are processors, for reads are bound by these, but not fewer than two, so that a long
+/// one does not hold up all others.
+pub(super) fn reader_count() -> usize {
+    std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 16))
+}
 
 /// Reads that may wait for a reader thread.
 const QUEUE_LENGTH: usize = 1024;
+
+/// Statements that a connection keeps prepared; the one that was not used for the longest time makes room. rusqlite keeps
+/// 16, which is less than a writer that knows a few resources goes through in one transaction.
+const PREPARED_STATEMENTS: usize = 128;
 
 /// Makes the file one that is read and written side by side. It stays so; to be done once, before anything else opens it.
 pub(super) fn prepare(path: &str) -> Result<(), Error> {
@@ -25,7 +34,9 @@ pub(super) fn prepare(path: &str) -> Result<(), Error> {
 
 /// Opens a connection with Tandem's settings: a commit is on the disk when it returns.
 pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
-    let conn = sea_orm_blocking::Database::connect(format!("sqlite://{path}"))?;
+    let conn = rusqlite::Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
+    conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    let conn: DatabaseConnection = DatabaseConnectionType::RusqliteSharedConnection(conn.into()).into();
     for pragma in [
         "PRAGMA busy_timeout = 5000",
         "PRAGMA synchronous = FULL",
@@ -68,17 +79,20 @@ pub(super) fn control(conn: &DatabaseConnection, text: &str) -> Result<(), Error
 struct Read {
     sql: Sql,
     reply: oneshot::Sender<Result<Vec<Record>, Error>>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The reader threads. They end when the last clone of this is dropped.
 #[derive(Clone)]
 pub(super) struct Readers {
-    queue: async_channel::Sender<Read>,
+    queue: crossbeam_channel::Sender<Read>,
+    /// One permit for each place in the queue, so that a full queue is awaited and does not block.
+    places: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn start(path: &str, count: usize) -> Result<Self, Error> {
-        let (queue, reads) = async_channel::bounded::<Read>(QUEUE_LENGTH);
+        let (queue, reads) = crossbeam_channel::bounded::<Read>(QUEUE_LENGTH);
         let (opened, openings) = std::sync::mpsc::channel();
         for i in 0..count {
             let (path, reads, opened) = (path.to_owned(), reads.clone(), opened.clone());
@@ -92,7 +106,7 @@ impl Readers {
                     }
                 };
                 let _ = opened.send(Ok(()));
-                while let Ok(read) = reads.recv_blocking() {
+                for read in reads {
                     // Whoever asked may have gone away; that is not this thread's business.
                     let _ = read.reply.send(query(&conn, read.sql));
                 }
@@ -105,13 +119,14 @@ impl Readers {
         for _ in 0..count {
             openings.recv().map_err(|_| Error::Other("a reader thread has ended".to_owned()))??;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, places: Arc::new(Semaphore::new(QUEUE_LENGTH)) })
     }
 
     pub(super) async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::Unavailable("the reader threads have ended".to_owned());
-        self.queue.send(Read { sql, reply }).await.map_err(|_| gone())?;
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| gone())?;
+        self.queue.send(Read { sql, reply, _place: place }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }

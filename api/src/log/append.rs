@@ -162,7 +162,7 @@ fn head_position(records: &[crate::database::Record]) -> Result<i64, Error> {
 }
 
 fn image_text(catalog: &Catalog, resource: ResourceId, row: &Row) -> String {
-    row.to_image(catalog.resource(resource)).to_string()
+    row.image_text(catalog.resource(resource))
 }
 
 fn changed_names(catalog: &Catalog, event: &NewEvent) -> Value {

@@ -12,7 +12,7 @@ use serde_json::Map;
 
 use super::core::{Core, position_error};
 use super::document::{
-    Documents, ErrorCode, GraphqlError, Operation, PathSegment, Selected, request_error, write_errors,
+    Documents, ErrorCode, GraphqlError, Operation, PathSegment, Prepared, Selected, request_error, write_errors,
 };
 use super::follower::follow;
 use super::mutation::MutationPlan;
@@ -113,32 +113,35 @@ impl Engine {
         if let Some(response) = self.core.documents.introspect(&request).await {
             return response;
         }
-        match self.operation_kind(&request) {
-            Err(response) => response,
-            Ok(OperationKind::Query) => self.run(request, principal).await,
-            Ok(OperationKind::Mutation) => {
+        let prepared = match self.core.documents.prepare(&request.query) {
+            Ok(prepared) => prepared,
+            Err(errors) => return request_error(&errors),
+        };
+        let kind = match prepared.operation(request.operation_name.as_deref()) {
+            Ok(definition) => OperationKind::of(definition.operation_type),
+            Err(error) => return request_error(&[error]),
+        };
+        match kind {
+            OperationKind::Query => self.run(&prepared, request, principal).await,
+            OperationKind::Mutation => {
                 let engine = self.clone();
-                let task = tokio::spawn(async move { engine.run(request, principal).await });
+                let task = tokio::spawn(async move { engine.run(&prepared, request, principal).await });
                 task.await.unwrap_or_else(|_| {
                     let message = "The mutation failed inside the server.";
                     request_error(&[GraphqlError::new(ErrorCode::Internal, message)])
                 })
             }
-            Ok(OperationKind::Subscription) => {
-                let message = "Subscriptions need a WebSocket (graphql-transport-ws) or Server-Sent Events.";
+            OperationKind::Subscription => {
+                let message = "Subscriptions need a WebSocket, with the subprotocol graphql-transport-ws.";
                 request_error(&[GraphqlError::new(ErrorCode::BadUserInput, message)])
             }
         }
     }
 
-    async fn run(&self, request: Request, principal: Arc<Principal>) -> Response {
+    async fn run(&self, prepared: &Prepared, request: Request, principal: Arc<Principal>) -> Response {
         let core = &*self.core;
-        let prepared = match core.documents.prepare(&request.query) {
-            Ok(prepared) => prepared,
-            Err(errors) => return request_error(&errors),
-        };
         let operation =
-            Operation::new(&core.documents, &prepared, request.operation_name.as_deref(), &request.variables);
+            Operation::new(&core.documents, prepared, request.operation_name.as_deref(), &request.variables);
         let operation = match operation {
             Ok(operation) => operation,
             Err(errors) => return request_error(&errors),

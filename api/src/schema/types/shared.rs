@@ -53,8 +53,8 @@ pub(super) fn add_common(builder: &mut Builder) {
 const USER_ERROR_CODES: [(&str, &str); 13] = [
     ("REQUIRED", "A value is missing, or null where it may not be."),
     ("INVALID", "The value is none of its type or format."),
-    ("TOO_SHORT", "A text has too few characters."),
-    ("TOO_LONG", "A text has too many characters."),
+    ("TOO_SHORT", "A text has too few characters, or a list too few items."),
+    ("TOO_LONG", "A text has too many characters, or a list too many items."),
     ("OUT_OF_RANGE", "A number or time is too small or too great."),
     ("PATTERN_MISMATCH", "A text does not match the pattern."),
     ("NOT_UNIQUE", "Another row has this value, and it must be unique."),
@@ -63,7 +63,10 @@ const USER_ERROR_CODES: [(&str, &str); 13] = [
     ("IMMUTABLE", "The value can be set only once."),
     ("FORBIDDEN", "The caller may not do this."),
     ("VERSION_CONFLICT", "The row has another version than `ifVersion`."),
-    ("TOO_MANY", "A list has too many or too few items, or there are too many rows."),
+    (
+        "TOO_MANY",
+        "More rows would change than one mutation may change, or the caller has as many of these as they may have.",
+    ),
 ];
 
 /// The log: `Change`, its connection and its enums.

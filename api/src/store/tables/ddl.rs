@@ -124,7 +124,7 @@ pub(super) fn literal(value: &Datum, ty: &FieldType, dialect: Dialect) -> Option
         (Datum::Instant(micros), Dialect::Postgres) => text_literal(&format_instant(*micros), dialect),
         (Datum::Uuid(id), Dialect::Sqlite) => format!("X'{}'", id.simple()),
         (Datum::Uuid(id), Dialect::Postgres) => text_literal(&id.hyphenated().to_string(), dialect),
-        (Datum::Json(_) | Datum::List(_), _) => text_literal(&value.to_image(ty).to_string(), dialect),
+        (Datum::Json(_) | Datum::List(_), _) => text_literal(&value.image_text(ty), dialect),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The transaction around a batch, and what happens when it fails.
+//! The transaction around a batch, what happens when it fails, and what everyone in it is told.
 //!
 //! The whole batch is tried in memory with few statements. If the database refuses something that memory could not
 //! foresee (on PostgreSQL, what another node did in between), everything is rolled back and the batch is run again, each
@@ -37,8 +37,29 @@ enum Done {
     Failed(database::Error),
 }
 
-/// Runs a batch and answers everyone. Gives whether the log has grown.
-pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: Vec<Job>) -> bool {
+/// A batch that is committed or has failed, and what there is to say to everyone in it.
+pub(super) struct Answers {
+    jobs: Vec<Job>,
+    result: Result<(Vec<Done>, Vec<Arc<Event>>), Arc<database::Error>>,
+}
+
+impl Answers {
+    /// Whether the log has grown.
+    pub(super) fn has_events(&self) -> bool {
+        self.result.as_ref().is_ok_and(|(_, events)| !events.is_empty())
+    }
+
+    /// Answers everyone.
+    pub(super) fn give(self) {
+        match self.result {
+            Ok((done, events)) => answer(self.jobs, done, events),
+            Err(error) => self.jobs.into_iter().for_each(|job| refuse(job, &error)),
+        }
+    }
+}
+
+/// Runs a batch.
+pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: Vec<Job>) -> Answers {
     let result = match try_together(connection, catalog, &jobs).await {
         // Something that memory could not foresee, or something that concerns one of them only.
         Err(Failure::Before(
@@ -46,21 +67,12 @@ pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: 
         )) => try_singly(connection, catalog, &jobs).await,
         result => result,
     };
-    match result {
-        Ok((done, events)) => {
-            let grown = !events.is_empty();
-            answer(jobs, done, events);
-            grown
-        }
-        Err(Failure::Before(error) | Failure::InCommit(error)) => {
-            tracing::error!(%error, jobs = jobs.len(), "a batch of writes failed");
-            let error = Arc::new(error);
-            for job in jobs {
-                refuse(job, &error);
-            }
-            false
-        }
-    }
+    let result = result.map_err(|failure| {
+        let (Failure::Before(error) | Failure::InCommit(error)) = failure;
+        tracing::error!(%error, jobs = jobs.len(), "a batch of writes failed");
+        Arc::new(error)
+    });
+    Answers { jobs, result }
 }
 
 /// When a batch failed.

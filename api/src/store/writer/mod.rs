@@ -23,13 +23,16 @@ mod update;
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 pub use command::{Child, Code, Command, Create, Delete, Mutation, Outcome, Update, Violation};
 
 use crate::catalog::Catalog;
 use crate::database::{self, Database, Sql, WriterConnection};
 use crate::log::Hub;
+
+/// Batches that are done and whose answers are not given yet. When there are more, the writer waits.
+const UNANSWERED_BATCHES: usize = 8;
 
 /// What the writer may be told.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +89,15 @@ impl Writer {
     ) -> Result<(Self, std::thread::JoinHandle<()>), database::Error> {
         let (queue, jobs) = async_channel::bounded(settings.queue_length);
         let (opened, opening) = oneshot::channel();
-        let (database, runtime) = (database.clone(), tokio::runtime::Handle::current());
+        let database = database.clone();
+        // Its own runtime: the answers of PostgreSQL arrive on the thread that waits for them.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| database::Error::Other(format!("the writer's runtime cannot be started: {e}")))?;
+        // To wake whoever waits takes longer than to write its row, so it is left to a task, which ends with the writer.
+        let (answers, unanswered) = mpsc::channel(UNANSWERED_BATCHES);
+        tokio::spawn(answer(unanswered));
         let serve = move || {
             runtime.block_on(async move {
                 let connection = match WriterConnection::open(&database).await {
@@ -97,7 +108,7 @@ impl Writer {
                     }
                 };
                 let _ = opened.send(Ok(()));
-                run(&connection, &catalog, &hub, &jobs, settings.max_batch).await;
+                run(&connection, &catalog, &hub, &jobs, &answers, settings.max_batch).await;
             });
         };
         let thread = std::thread::Builder::new()
@@ -135,6 +146,7 @@ async fn run(
     catalog: &Catalog,
     hub: &Hub,
     queue: &async_channel::Receiver<Job>,
+    answers: &mpsc::Sender<batch::Answers>,
     max_batch: usize,
 ) {
     while let Ok(first) = queue.recv().await {
@@ -145,8 +157,17 @@ async fn run(
                 Err(_) => break,
             }
         }
-        if batch::run(connection, catalog, jobs).await {
+        let batch = batch::run(connection, catalog, jobs).await;
+        if batch.has_events() {
             hub.written();
         }
+        // The task is gone only if the runtime of those who wait is gone, and they with it.
+        let _ = answers.send(batch).await;
+    }
+}
+
+async fn answer(mut batches: mpsc::Receiver<batch::Answers>) {
+    while let Some(batch) = batches.recv().await {
+        batch.give();
     }
 }

@@ -221,6 +221,7 @@ impl<'a> State<'a> {
         if by_value.is_empty() {
             return Ok(());
         }
+        let wanted = padded(by_value.values().copied().collect());
         let dialect = self.transaction.dialect();
         let mut sql = Sql::text(dialect, "SELECT ");
         sql.column("t", &resource.field(Resource::ID).column)
@@ -234,12 +235,12 @@ impl<'a> State<'a> {
         match fields.as_slice() {
             [field] => {
                 sql.column("t", &resource.field(*field).column).push(" IN (");
-                sql.list(",", by_value.values(), |sql, row| {
+                sql.list(",", &wanted, |sql, row| {
                     sql.bind_datum(&resource.field(*field).ty, row.get(*field));
                 });
                 sql.push(")");
             }
-            fields => sql.list(" OR ", by_value.values(), |sql, row| {
+            fields => sql.list(" OR ", &wanted, |sql, row| {
                 sql.push("(");
                 sql.list(" AND ", fields, |sql, field| {
                     sql.column("t", &resource.field(*field).column).push("=");
@@ -331,8 +332,29 @@ impl<'a> State<'a> {
 pub(super) type BoxFutureLocal<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + 'a>>;
 
 fn key_text<'d>(resource: &Resource, fields: &[FieldId], data: impl Iterator<Item = &'d Datum>) -> String {
-    let images = fields.iter().zip(data).map(|(field, datum)| datum.to_image(&resource.field(*field).ty));
-    Value::Array(images.collect()).to_string()
+    let mut text = Vec::with_capacity(64);
+    text.push(b'[');
+    for (i, (field, datum)) in fields.iter().zip(data).enumerate() {
+        if i > 0 {
+            text.push(b',');
+        }
+        datum.write_image(&resource.field(*field).ty, &mut text);
+    }
+    text.push(b']');
+    String::from_utf8(text).expect("JSON is text")
+}
+
+/// The same items, the last of them repeated until there are 1, 4, 16, 64 … of them. A statement that binds each item has
+/// few texts then, so it is found prepared.
+fn padded<T: Copy>(mut items: Vec<T>) -> Vec<T> {
+    let mut length = 1;
+    while length < items.len() {
+        length *= 4;
+    }
+    if let Some(last) = items.last().copied() {
+        items.resize(length, last);
+    }
+    items
 }
 
 /// Adds ` IN (…)` with all ids in one bound value, so that the text does not depend on their number.
