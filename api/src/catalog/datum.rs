@@ -24,7 +24,7 @@ pub enum Datum {
     Bool(bool),
     /// Int and BigInt.
     Int(i64),
-    /// Float, finite.
+    /// Float, finite; zero has no sign.
     Float(f64),
     /// String, ID, Date (`YYYY-MM-DD`) and enum values.
     Text(String),
@@ -270,9 +270,7 @@ impl Datum {
         Ok(match scalar {
             Scalar::String => {
                 let text = value.as_str().ok_or_else(wrong)?;
-                if text.contains('\0') {
-                    return Err("the character U+0000 is not allowed".to_owned());
-                }
+                super::json::check_text(text)?;
                 Self::Text(text.to_owned())
             }
             Scalar::Id => match value {
@@ -284,7 +282,8 @@ impl Datum {
                 let number = value.as_i64().ok_or_else(wrong)?;
                 Self::Int(i32::try_from(number).map_err(|_| "an Int has 32 bits".to_owned())?.into())
             }
-            Scalar::Float => Self::Float(value.as_f64().filter(|f| f.is_finite()).ok_or_else(wrong)?),
+            // SQLite gives zero no sign, so it has none anywhere.
+            Scalar::Float => Self::Float(value.as_f64().filter(|f| f.is_finite()).ok_or_else(wrong)? + 0.0),
             Scalar::Boolean => Self::Bool(value.as_bool().ok_or_else(wrong)?),
             Scalar::BigInt => match value {
                 Value::String(text) => {
@@ -322,7 +321,10 @@ impl Datum {
                 Self::Text(text.to_owned())
             }
             Scalar::Uuid => Self::Uuid(value.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?),
-            Scalar::Json => Self::Json(value.clone()),
+            Scalar::Json => {
+                super::json::check(value)?;
+                Self::Json(value.clone())
+            }
         })
     }
 }

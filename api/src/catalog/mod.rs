@@ -22,6 +22,7 @@ pub mod filter;
 pub mod filter_bind;
 pub mod filter_input;
 pub mod image;
+mod json;
 pub mod model;
 pub mod names;
 pub mod operator;

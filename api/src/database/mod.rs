@@ -12,5 +12,5 @@ mod writer_connection;
 pub use connection::Database;
 pub use error::Error;
 pub use record::Record;
-pub use sql::{Dialect, Sql};
+pub use sql::{Dialect, Sql, postgres_list};
 pub use writer_connection::{Transaction, WriterConnection};

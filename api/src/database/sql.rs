@@ -98,7 +98,7 @@ impl Sql {
     pub fn bind_datum(&mut self, ty: &FieldType, datum: &Datum) -> &mut Self {
         if matches!(ty, FieldType::ScalarList(_) | FieldType::EnumList(_)) {
             let text = (!datum.is_null()).then(|| datum.image_text(ty));
-            return self.bind_cast(text, "jsonb");
+            return self.bind_cast(text, postgres_list(ty));
         }
         match datum {
             Datum::Null => self.push("NULL"),
@@ -122,7 +122,7 @@ impl Sql {
             },
             Datum::Uuid(id) => self.bind(*id),
             Datum::Json(value) => self.bind_cast(Some(value.to_string()), "json"),
-            Datum::List(_) => self.bind_cast(Some(datum.image_text(ty)), "jsonb"),
+            Datum::List(_) => self.bind_cast(Some(datum.image_text(ty)), postgres_list(ty)),
         }
     }
 
@@ -132,5 +132,14 @@ impl Sql {
             Dialect::Sqlite => self.bind(text),
             Dialect::Postgres => self.push("CAST(").bind(text).push(" AS ").push(ty).push(")"),
         }
+    }
+}
+
+/// How PostgreSQL holds a list. `jsonb` knows its items, but sorts the keys of objects and rewrites numbers, so JSON itself
+/// is kept as it is.
+pub fn postgres_list(ty: &FieldType) -> &'static str {
+    match ty {
+        FieldType::ScalarList(Scalar::Json) => "json",
+        _ => "jsonb",
     }
 }

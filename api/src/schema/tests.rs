@@ -145,3 +145,23 @@ async fn a_subscription_continues_from_as_of() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_may_not_write_learns_nothing_of_unique_keys() {
+    on_both(STORE, async |app| {
+        make_product(app, "LAMP-1").await;
+        let create = "mutation($i: CreateProductInput!) { createProduct(input: $i) { userErrors { code path } } }";
+        let codes = async |principal: &Arc<Principal>, name: &str| {
+            let input = json!({"sku": "LAMP-1", "name": name, "price": "1"});
+            let made = app.run(principal, create, json!({"i": input})).await;
+            let errors = made["data"]["createProduct"]["userErrors"].as_array().unwrap().clone();
+            errors.iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let (stranger, catalog) = (person("eve", &[]), person("cat", &["catalog"]));
+        assert_eq!(codes(&stranger, "Lamp").await, ["FORBIDDEN"]);
+        assert_eq!(codes(&stranger, "").await, ["TOO_SHORT"]);
+        assert_eq!(codes(&catalog, "Lamp").await, ["NOT_UNIQUE"]);
+        assert_eq!(codes(&catalog, "").await, ["TOO_SHORT", "NOT_UNIQUE"]);
+    })
+    .await;
+}

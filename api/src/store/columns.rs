@@ -2,7 +2,7 @@
 //! understands and that loses nothing.
 
 use crate::catalog::{Field, FieldType, Resource, Scalar};
-use crate::database::{Dialect, Sql};
+use crate::database::{Dialect, Sql, postgres_list};
 
 /// Adds the expression of a column's value as JSON.
 pub(super) fn push_json(sql: &mut Sql, alias: &str, field: &Field) {
@@ -20,7 +20,8 @@ pub(super) fn push_json(sql: &mut Sql, alias: &str, field: &Field) {
             // `hex(NULL)` is an empty text.
             wrapped(sql, "lower(nullif(hex(", "),''))");
         }
-        // SQLite's own JSON keeps 15 digits of a float; 17 are needed to read the same one again.
+        // SQLite's own JSON keeps 15 digits of a float; 17 are needed to read the same one again. SQLite finds all of them
+        // from 1e-80 to 1e100; beyond, it may be wrong in the last one.
         (Dialect::Sqlite, FieldType::Scalar(Scalar::Float)) => {
             sql.push("CASE WHEN ");
             column(sql);
@@ -59,7 +60,7 @@ pub(super) fn postgres_type(ty: &FieldType) -> String {
     match ty {
         FieldType::RowId | FieldType::ToOne { .. } => "uuid".to_owned(),
         FieldType::Enum(_) => "text".to_owned(),
-        FieldType::ScalarList(_) | FieldType::EnumList(_) => "jsonb".to_owned(),
+        FieldType::ScalarList(_) | FieldType::EnumList(_) => postgres_list(ty).to_owned(),
         FieldType::ToMany { .. } => unreachable!("a to-many relation has no column"),
         FieldType::Scalar(scalar) => match scalar {
             Scalar::String | Scalar::Id => "text".to_owned(),

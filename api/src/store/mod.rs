@@ -6,6 +6,8 @@ mod predicate;
 pub mod read;
 mod rows;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 pub mod writer;
 

@@ -4,7 +4,7 @@
 
 use crate::catalog::filter::{CompareOp, Test, TextOp};
 use crate::catalog::{Catalog, Datum, Field, FieldType, Filter, Resource, ResourceId, Scalar};
-use crate::database::{Dialect, Sql};
+use crate::database::{Dialect, Sql, postgres_list};
 
 /// Makes table aliases that are unique within one statement.
 #[derive(Debug, Default)]
@@ -108,10 +108,8 @@ fn push_test(sql: &mut Sql, alias: &str, field: &Field, test: &Test<Datum>) {
         Test::HasEvery(values) => push_list(sql, alias, field, " AND ", values),
         Test::HasSome(values) => push_list(sql, alias, field, " OR ", values),
         Test::IsEmpty(expected) => {
-            sql.push(match sql.dialect() {
-                Dialect::Sqlite => "json_array_length(",
-                Dialect::Postgres => "jsonb_array_length(",
-            });
+            let is_jsonb = sql.dialect() == Dialect::Postgres && postgres_list(&field.ty) == "jsonb";
+            sql.push(if is_jsonb { "jsonb_array_length(" } else { "json_array_length(" });
             column(sql);
             sql.push(if *expected { ")=0" } else { ")>0" });
         }

@@ -74,6 +74,8 @@ impl ColumnType {
     pub fn sql(&self, dialect: Dialect) -> String {
         let sql = match (dialect, &self.item) {
             (Dialect::Sqlite, _) if self.list => "TEXT",
+            // `jsonb` would sort the keys of objects and rewrite numbers.
+            (Dialect::Postgres, Item::Json) if self.list => "json",
             (Dialect::Postgres, _) if self.list => "jsonb",
             (Dialect::Sqlite, item) => match item {
                 Item::RowId | Item::Reference(_) | Item::Uuid => "BLOB",

@@ -34,8 +34,10 @@ impl State<'_> {
             let resource_id = create.resource;
             let (row, filled) = self.new_row(by.principal, create, parent, violations).await?;
             let resource = self.catalog.resource(resource_id);
-            self.check_new_values(by.principal, create, parent, &row, &filled, violations).await?;
-            self.check_keys(resource_id, &row, |_| true, &create.path, violations).await?;
+            // Whoever may not make the row must not learn which values of unique keys are taken.
+            if self.check_new_values(by.principal, create, parent, &row, &filled, violations).await? {
+                self.check_keys(resource_id, &row, |_| true, &create.path, violations).await?;
+            }
             let changed = changed_by_creation(resource, &row);
             self.stage(resource_id, None, Some(Arc::clone(&row)));
             self.staged.events.push(NewEvent {
@@ -115,6 +117,7 @@ impl State<'_> {
         Ok((Arc::new(row), filled))
     }
 
+    /// Adds what is wrong with the row to `violations`. Gives whether the principal may make it, as far as can be told.
     async fn check_new_values(
         &mut self,
         principal: &Principal,
@@ -123,7 +126,7 @@ impl State<'_> {
         row: &Arc<Row>,
         filled: &[FieldId],
         violations: &mut Vec<Violation>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let resource_id = create.resource;
         let resource = self.catalog.resource(resource_id);
         for field in filled {
@@ -147,12 +150,13 @@ impl State<'_> {
         let given = create.values.iter().map(|(field, _)| *field);
         let forbidden = self.forbidden_fields(principal, Operation::Create, resource_id, row, given).await?;
         forbid(resource, &forbidden, &create.path, violations);
+        let is_allowed = forbidden.is_empty() && self.allows(principal, Operation::Create, resource_id, row).await?;
         // Without its required values the row cannot be judged.
-        if violations.is_empty() && !self.allows(principal, Operation::Create, resource_id, row).await? {
+        if violations.is_empty() && !is_allowed {
             let message = format!("You may not create this {}.", resource.name);
             violations.push(Violation { code: Code::Forbidden, message, path: create.path.clone() });
         }
-        Ok(())
+        Ok(is_allowed)
     }
 }
 

@@ -19,6 +19,8 @@ mod delete;
 mod flush;
 mod rights;
 mod state;
+#[cfg(test)]
+mod tests;
 mod update;
 
 use std::sync::Arc;

@@ -46,16 +46,20 @@ impl State<'_> {
             }
         }
         let fields = || update.patch.iter().map(|(field, _)| *field);
+        let mut is_allowed = self.allows(by.principal, Operation::Update, resource_id, &new).await?;
         for row in [&old, &new] {
             let forbidden = self.forbidden_fields(by.principal, Operation::Update, resource_id, row, fields()).await?;
             forbid(resource, &forbidden, &path, violations);
             if !forbidden.is_empty() {
+                is_allowed = false;
                 break;
             }
         }
-        let differs = |field| old.get(field) != new.get(field);
-        self.check_keys(resource_id, &new, differs, &path, violations).await?;
-        if violations.is_empty() && !self.allows(by.principal, Operation::Update, resource_id, &new).await? {
+        if is_allowed {
+            let differs = |field| old.get(field) != new.get(field);
+            self.check_keys(resource_id, &new, differs, &path, violations).await?;
+        } else if violations.is_empty() {
+            // Whoever may not make the change must not learn which values of unique keys are taken either.
             violations.push(Violation::whole(Code::Forbidden, "You may not change the row into this."));
         }
         self.stage_update(by, resource_id, &old, new);
