@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 
@@ -16,7 +17,9 @@ pub fn cargo() -> Command {
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let shown = show(command);
     eprintln!("$ {shown}");
+    let begun_at = Instant::now();
     let status = command.status().with_context(|| format!("cannot run `{shown}`"))?;
+    took(begun_at);
     if !status.success() {
         bail!("`{shown}` failed ({status})");
     }
@@ -28,6 +31,7 @@ pub fn run_seen(command: &mut Command, see: impl FnMut(&str) + Send) -> anyhow::
     let shown = show(command);
     eprintln!("$ {shown}");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let begun_at = Instant::now();
     let mut child = command.spawn().with_context(|| format!("cannot run `{shown}`"))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let see = Mutex::new(see);
@@ -36,6 +40,7 @@ pub fn run_seen(command: &mut Command, see: impl FnMut(&str) + Send) -> anyhow::
         scope.spawn(|| pass(err, std::io::stderr(), &see));
     });
     let status = child.wait()?;
+    took(begun_at);
     if !status.success() {
         bail!("`{shown}` failed ({status})");
     }
@@ -71,6 +76,11 @@ pub fn succeeds(command: &mut Command) -> bool {
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     output(Command::new("id").arg("-u")).as_deref() == Some("0")
+}
+
+/// Says how long a program ran, so that one sees where the time goes.
+fn took(begun_at: Instant) {
+    eprintln!("  took {:.1} s", begun_at.elapsed().as_secs_f64());
 }
 
 fn show(command: &Command) -> String {
