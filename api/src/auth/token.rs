@@ -191,7 +191,8 @@ impl Authenticator {
 
     fn principal(&self, claims: Map<String, Value>) -> Result<Principal, Error> {
         let sub = match claims.get("sub") {
-            Some(Value::String(sub)) if !sub.is_empty() => sub.clone(),
+            // PostgreSQL holds no U+0000: every write of such a caller would fail.
+            Some(Value::String(sub)) if !sub.is_empty() && !sub.contains('\0') => sub.clone(),
             _ => return Err(Error::MissingClaim("sub")),
         };
         let roles = roles(&claims, &self.roles_claim);

@@ -212,6 +212,7 @@ async fn claims_are_checked() {
         (with(json!({"sub": null})), Err(Error::MissingClaim("sub"))),
         (with(json!({"sub": ""})), Err(Error::MissingClaim("sub"))),
         (with(json!({"sub": 7})), Err(Error::MissingClaim("sub"))),
+        (with(json!({"sub": "a\0b"})), Err(Error::MissingClaim("sub"))),
     ];
     let authenticator = with_secret(&strict).await;
     for (claims, expected) in cases {

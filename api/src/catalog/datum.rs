@@ -40,6 +40,9 @@ pub enum Datum {
     List(Vec<Datum>),
 }
 
+/// The microseconds from the year 1 to the year 9999.
+const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
+
 const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
@@ -117,13 +120,16 @@ impl Datum {
         Some(match scalar {
             Scalar::String | Scalar::Id | Scalar::Date => Self::Text(value.as_str()?.to_owned()),
             Scalar::Int | Scalar::BigInt => Self::Int(value.as_i64()?),
-            Scalar::Float => Self::Float(value.as_f64().or_else(|| value.as_str()?.parse().ok())?),
+            Scalar::Float => {
+                let float = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+                Self::Float(Some(float).filter(|float| float.is_finite())?)
+            }
             Scalar::Boolean => Self::Bool(value.as_bool().or_else(|| Some(value.as_i64()? != 0))?),
             Scalar::Decimal { scale, .. } => match value {
                 Value::String(text) => Self::Decimal(parse_decimal(text, scale)?),
                 other => Self::Decimal(other.as_i64()?),
             },
-            Scalar::DateTime => Self::Instant(value.as_i64()?),
+            Scalar::DateTime => Self::Instant(value.as_i64().filter(|micros| INSTANTS.contains(micros))?),
             Scalar::Uuid => Self::Uuid(value.as_str()?.parse().ok()?),
             Scalar::Json if value.is_null() => Self::Null,
             Scalar::Json => Self::Json(value.clone()),
@@ -456,5 +462,8 @@ mod tests {
             "1969-12-31T23:59:59.999999Z"
         );
         assert_eq!(parse_instant("2026-02-30T00:00:00Z"), None);
+        assert_eq!(parse_instant("0001-01-01T00:00:00Z"), Some(*INSTANTS.start()));
+        assert_eq!(parse_instant("9999-12-31T23:59:59.999999Z"), Some(*INSTANTS.end()));
+        assert_eq!(parse_instant("9999-12-31T23:59:59.999999-01:00"), None);
     }
 }

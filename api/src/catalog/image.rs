@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Datum, FieldId, Resource, datum};
+use super::{Datum, DefaultValue, Field, FieldId, Resource, datum};
 
 /// The columns of one row, in the order of [`Resource::fields`]; to-many fields hold [`Datum::Null`].
 #[derive(Debug, Clone, PartialEq)]
@@ -46,11 +46,14 @@ impl Row {
         String::from_utf8(text).expect("JSON is text")
     }
 
-    /// Reads an image. Fields that it does not know (added since) are null; `None` if a value has another type.
+    /// Reads an image. Fields that it does not know, added since, have what the rows of the table got then: their literal
+    /// default, or null. `None` if a value has another type.
     pub fn from_image(resource: &Resource, image: &Map<String, Value>) -> Option<Self> {
-        let value = |field: &super::Field| match image.get(&field.name) {
-            Some(value) => Datum::from_image(&field.ty, value),
-            None => Some(Datum::Null),
+        let known = |field: &Field| image.get(&field.name).or_else(|| image.get(field.renamed_from.as_ref()?));
+        let value = |field: &Field| match (known(field), &field.default) {
+            (Some(value), _) => Datum::from_image(&field.ty, value),
+            (None, Some(DefaultValue::Literal(value))) => Some(value.clone()),
+            (None, _) => Some(Datum::Null),
         };
         Some(Self(resource.fields.iter().map(value).collect::<Option<_>>()?))
     }

@@ -18,6 +18,12 @@ pub struct Catalog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(pub u16);
 
+impl ResourceId {
+    /// Of events about a resource that the file has no more. No catalog has it: whoever follows resources of the catalog
+    /// passes such events over, and positions stay without gaps.
+    pub const GONE: Self = Self(u16::MAX);
+}
+
 /// Index of a field in its [`Resource`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldId(pub u16);

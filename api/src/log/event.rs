@@ -55,7 +55,7 @@ pub struct Event {
     pub id: EventId,
     /// The mutation that it belongs to.
     pub transaction_id: TransactionId,
-    /// What the row is.
+    /// What the row is; [`ResourceId::GONE`] if the resource file has no such thing any more. Then there are no images.
     pub resource: ResourceId,
     /// Which row.
     pub row_id: Uuid,

@@ -54,22 +54,24 @@ pub async fn after(
 
 fn decode(catalog: &Catalog, record: &Record) -> Result<Event, database::Error> {
     let corrupt = |what: &str| database::Error::Corrupt(format!("an event has an unknown {what}"));
-    let type_name = record.need_text(3)?;
-    let id = catalog.find(&type_name).ok_or_else(|| corrupt("type"))?;
-    let resource = catalog.resource(id);
+    let known = catalog.find(&record.need_text(3)?).map(|id| (id, catalog.resource(id)));
     let names: Vec<String> = serde_json::from_str(&record.need_text(7)?).map_err(|_| corrupt("list of fields"))?;
+    let image = |index| match (known, record.text(index)?) {
+        (Some((id, _)), Some(text)) => decode_image(catalog, id, &text).map(Some),
+        _ => Ok::<_, database::Error>(None),
+    };
     Ok(Event {
         position: Position::new(record.need_int(0)?)?,
         id: EventId(record.need_uuid(1)?),
         transaction_id: TransactionId(record.need_uuid(2)?),
-        resource: id,
+        resource: known.map_or(ResourceId::GONE, |(id, _)| id),
         row_id: record.need_uuid(4)?,
         version: record.need_int(5)?,
         kind: ChangeKind::from_name(&record.need_text(6)?).ok_or_else(|| corrupt("kind"))?,
         // A field that has gone from the resource file since is left out.
-        changed_fields: names.iter().filter_map(|name| resource.find(name)).collect(),
-        before: record.text(8)?.map(|text| decode_image(catalog, id, &text)).transpose()?,
-        after: record.text(9)?.map(|text| decode_image(catalog, id, &text)).transpose()?,
+        changed_fields: names.iter().filter_map(|name| known?.1.find(name)).collect(),
+        before: image(8)?,
+        after: image(9)?,
         at: record.need_int(10)?,
         by: record.text(11)?,
     })
@@ -83,5 +85,50 @@ pub fn decode_image(catalog: &Catalog, resource: ResourceId, text: &str) -> Resu
             Ok(Arc::new(Row::from_image(catalog.resource(resource), &image).ok_or_else(corrupt)?))
         }
         _ => Err(corrupt()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{self, Datum};
+    use crate::store::writer::{Command, Create, Mutation};
+    use crate::testing::{admin, on_both};
+
+    const OLD: &str = "type Thing @resource { name: String }\ntype Other @resource { name: String }";
+    const NEW: &str = r#"type Thing @resource {
+        title: String @renamedFrom(name: "name")
+        stock: Int! @default(value: 7)
+        note: String
+    }"#;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn events_of_an_older_resource_file_are_read() {
+        on_both(OLD, async |app| {
+            let parse = |text| catalog::parse("resources.graphql", text).unwrap();
+            let (old, new) = (parse(OLD), parse(NEW));
+            for name in ["Other", "Thing", "Other"] {
+                let resource = old.find(name).unwrap();
+                let value = (old.resource(resource).find("name").unwrap(), Datum::Text("x".to_owned()));
+                let create = Create { resource, values: vec![value], children: Vec::new(), path: Vec::new() };
+                let mutation =
+                    Mutation { principal: admin(), command: Command::Create(create), violations: Vec::new() };
+                app.parts.writer.mutate(mutation).await.unwrap();
+            }
+            let events = after(&app.parts.database, &new, Position::START, 10).await.unwrap();
+            let thing = new.find("Thing").unwrap();
+            assert_eq!(
+                events.iter().map(|e| e.resource).collect::<Vec<_>>(),
+                [ResourceId::GONE, thing, ResourceId::GONE]
+            );
+            assert!(events[0].after.is_none());
+            let row = events[1].after.as_ref().unwrap();
+            let value = |name| row.get(new.resource(thing).find(name).unwrap()).clone();
+            // What the table's rows got when the columns were made.
+            assert_eq!(value("title"), Datum::Text("x".to_owned()));
+            assert_eq!(value("stock"), Datum::Int(7));
+            assert_eq!(value("note"), Datum::Null);
+        })
+        .await;
     }
 }

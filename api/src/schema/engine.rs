@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use serde_json::Map;
 
-use super::core::{Core, position_error};
+use super::core::{Core, database_error, position_error};
 use super::document::{
     Documents, ErrorCode, GraphqlError, Operation, PathSegment, Prepared, Selected, request_error, write_errors,
 };
@@ -184,7 +184,11 @@ impl Engine {
                 let position = hub.position(&cursor).await;
                 position.map_err(|error| request_error(&[position_error(&error)]))?
             }
-            None => hub.tail(),
+            // The hub may not have read yet what this caller was told is committed.
+            None => {
+                let head = crate::log::read::head(&self.core.database).await;
+                head.map_err(|error| request_error(&[database_error(&error)]))?.position
+            }
         };
         Ok(subscription::stream(Arc::clone(&self.core), follower, position))
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -162,6 +164,73 @@ async fn whoever_may_not_write_learns_nothing_of_unique_keys() {
         assert_eq!(codes(&stranger, "").await, ["TOO_SHORT"]);
         assert_eq!(codes(&catalog, "Lamp").await, ["NOT_UNIQUE"]);
         assert_eq!(codes(&catalog, "").await, ["TOO_SHORT", "NOT_UNIQUE"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_no_list_has_given_is_refused() {
+    const THINGS: &str = "type Thing @resource @auth(rules: [{ allow: PUBLIC }]) { text: String day: Date at: DateTime float: Float int: Int }";
+    on_both(THINGS, async |app| {
+        let id = "0190a0b0-1111-7222-8333-444455556666";
+        for (field, value) in [
+            ("at", json!(i64::MAX)),
+            ("at", json!(i64::MIN)),
+            ("day", json!("tomorrow")),
+            ("text", json!("a\0")),
+            ("float", json!("NaN")),
+            ("int", json!("1")),
+        ] {
+            let cursor = BASE64_URL_SAFE_NO_PAD.encode(json!([value, id]).to_string());
+            let query = format!(
+                "query($after: String) {{ things(after: $after, orderBy: [{{{field}: ASC}}]) {{ nodes {{ id }} }} }}"
+            );
+            let read = app.run(&admin(), &query, json!({"after": cursor})).await;
+            assert_eq!(read["errors"][0]["extensions"]["code"], "CURSOR_INVALID", "{field} {value}: {read}");
+        }
+        // Numbers beyond those of the type are in order with them.
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode(json!([i64::MAX, id]).to_string());
+        let read = app
+            .run(
+                &admin(),
+                "query($after: String) { things(after: $after, orderBy: [{int: ASC}]) { nodes { id } } }",
+                json!({"after": cursor}),
+            )
+            .await;
+        assert_eq!(read["data"]["things"]["nodes"], json!([]), "{read}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_may_have_as_many_tests_as_are_allowed() {
+    on_both(STORE, async |app| {
+        make_product(app, "LAMP-1").await;
+        let query = "query($filter: ProductFilter) { products(filter: $filter) { totalCount nodes { sku } } }";
+        let tests: Vec<_> = (0..1000).map(|i| json!({"stock": {"neq": i + 1}})).collect();
+        for (filter, count) in [(json!({"and": tests}), 1), (json!({"not": {"or": tests}}), 0)] {
+            let read = app.run(&admin(), query, json!({"filter": filter})).await;
+            assert_eq!(read["data"]["products"]["totalCount"], count, "{read}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_without_cursor_starts_after_what_is_committed() {
+    on_both(STORE, async |app| {
+        for i in 0..20 {
+            make_product(app, &format!("OLD-{i}")).await;
+            let started = app.parts.engine.subscribe(
+                request("subscription { productChanged { after { sku } } }", serde_json::Map::new()),
+                admin(),
+            );
+            let mut items =
+                started.await.unwrap_or_else(|response| panic!("{}", String::from_utf8_lossy(&response.body)));
+            make_product(app, &format!("NEW-{i}")).await;
+            let first = next(&mut items).await;
+            assert_eq!(first["data"]["productChanged"]["after"]["sku"], format!("NEW-{i}"));
+        }
     })
     .await;
 }

@@ -38,9 +38,7 @@ pub(super) fn push(
         }
         Filter::And(filters) | Filter::Or(filters) => {
             let separator = if matches!(filter, Filter::And(_)) { " AND " } else { " OR " };
-            sql.push("(");
-            sql.list(separator, filters, |sql, f| push(sql, aliases, catalog, resource, alias, f));
-            sql.push(")");
+            push_all(sql, separator, filters, &mut |sql, f| push(sql, aliases, catalog, resource, alias, f));
         }
         Filter::Not(inner) => {
             sql.push("(");
@@ -62,6 +60,21 @@ pub(super) fn push(
             sql.push(")");
         }
     }
+}
+
+/// Halves in parentheses: SQLite takes a chain of a thousand operators for an expression a thousand deep, and refuses it.
+fn push_all(sql: &mut Sql, separator: &str, filters: &[Filter], each: &mut impl FnMut(&mut Sql, &Filter)) {
+    let (left, right) = filters.split_at(filters.len() / 2);
+    sql.push("(");
+    if !left.is_empty() {
+        push_all(sql, separator, left, each);
+        sql.push(separator);
+    }
+    match right {
+        [one] => each(sql, one),
+        right => push_all(sql, separator, right, each),
+    }
+    sql.push(")");
 }
 
 fn id_column(resource: &Resource) -> String {

@@ -8,7 +8,7 @@ use super::context::{Arguments, Context, bad_input};
 use super::object::ObjectPlan;
 use super::output::{Key, Output};
 use super::{filter, order};
-use crate::catalog::{Catalog, Datum, FieldId, ResourceId};
+use crate::catalog::{Catalog, Datum, FieldId, FieldType, ResourceId, Scalar};
 use crate::schema::document::{ErrorCode, GraphqlError, Selected};
 use crate::schema::types::names::Names;
 use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, order_type};
@@ -242,6 +242,11 @@ fn decode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], t
     if values.len() != order.len() {
         return None;
     }
-    let data = order.iter().zip(&values);
-    data.map(|(term, value)| Datum::from_image(order_type(catalog, resource, term), value)).collect()
+    let value = |(term, value)| {
+        let ty = order_type(catalog, resource, term);
+        // What is a text in an image is anything; from a client it must be one that a database can compare with.
+        let is_text = matches!(ty, FieldType::Scalar(Scalar::Date | Scalar::String | Scalar::Id));
+        if is_text { Datum::parse(catalog, resource, ty, value).ok() } else { Datum::from_image(ty, value) }
+    };
+    order.iter().zip(&values).map(value).collect()
 }

@@ -60,11 +60,8 @@ impl Answers {
 
 /// Runs a batch.
 pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: Vec<Job>) -> Answers {
-    let result = match try_together(connection, catalog, &jobs).await {
-        // Something that memory could not foresee, or something that concerns one of them only.
-        Err(Failure::Before(
-            database::Error::Unique(_) | database::Error::ForeignKey(_) | database::Error::Other(_),
-        )) => try_singly(connection, catalog, &jobs).await,
+    let result = match persist(async || together(connection, catalog, &jobs).await).await {
+        Err(failure) if failure.is_of_one() => persist(async || singly(connection, catalog, &jobs).await).await,
         result => result,
     };
     let result = result.map_err(|failure| {
@@ -92,16 +89,35 @@ impl From<database::Error> for Failure {
 /// What became of each piece of work, and all events in log order.
 type Written = (Vec<Done>, Vec<Arc<Event>>);
 
+impl Failure {
+    /// Whether it may concern one piece of work alone: something that memory could not foresee, or data that it fails on.
+    fn is_of_one(&self) -> bool {
+        match self {
+            Self::Before(error) => match error {
+                database::Error::Unique(_)
+                | database::Error::ForeignKey(_)
+                | database::Error::Corrupt(_)
+                | database::Error::Other(_) => true,
+                database::Error::Conflict(_) | database::Error::Unavailable(_) => false,
+            },
+            Self::InCommit(_) => false,
+        }
+    }
+
+    /// Whether the same may succeed a little later.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Before(database::Error::Conflict(_) | database::Error::Unavailable(_)))
+    }
+}
+
 type Tried = Result<Written, Failure>;
 
-async fn try_together(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
+/// Tries a few times what failed for a reason that passes.
+async fn persist(run: impl AsyncFn() -> Tried) -> Tried {
     let mut attempt = 1;
     loop {
-        let result = together(connection, catalog, jobs).await;
-        match result {
-            Err(Failure::Before(database::Error::Conflict(_) | database::Error::Unavailable(_)))
-                if attempt < ATTEMPTS =>
-            {
+        match run().await {
+            Err(failure) if failure.is_passing() && attempt < ATTEMPTS => {
                 tokio::time::sleep(PAUSE * attempt).await;
                 attempt += 1;
             }
@@ -131,7 +147,8 @@ async fn finish(transaction: Transaction<'_>, catalog: &Catalog, done: Vec<Done>
     Ok((done, events))
 }
 
-async fn try_singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
+/// Each piece of work in a savepoint of its own.
+async fn singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
     let transaction = connection.begin().await?;
     let now = datum::now_micros();
     let mut done = Vec::with_capacity(jobs.len());

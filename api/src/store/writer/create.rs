@@ -101,6 +101,8 @@ impl State<'_> {
                 }
                 Some(DefaultValue::Claim(path)) => {
                     let claim = principal.claim(path).and_then(|value| value.as_str());
+                    // PostgreSQL holds no U+0000.
+                    let claim = claim.filter(|text| !text.contains('\0'));
                     match claim {
                         Some(text) => row.set(id, Datum::Text(text.to_owned())),
                         None if field.nullable => {}

@@ -269,3 +269,22 @@ async fn a_batch_does_what_its_jobs_would_do_one_after_the_other() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_fails_alone() {
+    on_both(ITEMS, async |app| {
+        let catalog = catalog::parse("items.graphql", ITEMS).unwrap();
+        let fields = Fields::of(&catalog);
+        let connection = WriterConnection::open(&app.parts.database).await.unwrap();
+        let made = run(&connection, &catalog, &fields, &[Op::Create { key: 0 }], &[]).await.remove(0);
+        let Outcome::Done { events, .. } = made.unwrap().await.unwrap().unwrap() else { panic!("it was refused") };
+        // Reads the same database with a resource file in which the column has another type.
+        let other = catalog::parse("items.graphql", &ITEMS.replace("sku: String!", "sku: Int!")).unwrap();
+        let ids = [events[0].row_id];
+        let ops = [Op::Delete { row: 0 }, Op::Statement { is_valid: true }];
+        let mut answers = run(&connection, &other, &fields, &ops, &ids).await.into_iter();
+        assert!(answers.next().unwrap().unwrap().await.unwrap().is_err());
+        assert!(answers.next().unwrap().unwrap_err().await.unwrap().is_ok());
+    })
+    .await;
+}
