@@ -25,7 +25,7 @@ async fn bad_registrations_are_refused(case: &Case) {
         (json!({"url": "http://user:password@127.0.0.1/", "query": QUERY}), "url"),
         (json!({"url": "", "query": QUERY}), "url"),
         (json!({"url": url}), "query"),
-        (json!({"url": url, "query": QUERY, "events": ["*"]}), "events"),
+        (json!({"url": url, "query": QUERY, "events": ["*"]}), "query"),
         (json!({"url": url, "events": ["nothing.created"]}), "events.0"),
         (json!({"url": url, "events": ["product.created", "product.nothing"]}), "events.1"),
         (json!({"url": url, "events": []}), "events"),
