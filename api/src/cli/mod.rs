@@ -1,6 +1,6 @@
 //! The command line: `serve` (also without a command), `schema`, `migrate`, `token`.
 //!
-//! Each command has a file with its arguments and what it prints; the work is done by [`app`](crate::app). Exit status:
+//! Each command has a file with its arguments and what it prints; the work is done by [`crate::app`]. Exit status:
 //! 0 done, 1 failed, 2 the command line, a setting or the resource file is wrong.
 
 mod migrate;

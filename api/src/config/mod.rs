@@ -136,6 +136,9 @@ impl DataSettings {
     }
 }
 
+const DATABASE_URL_HELP: &str =
+    "sqlite://<file> or postgres://<user>:<password>@<host>/<database> [default: sqlite://<data-dir>/tandem.db]";
+
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Resources and data")]
@@ -144,8 +147,8 @@ pub struct DatabaseSettings {
     #[command(flatten)]
     pub data: DataSettings,
 
-    /// sqlite://<file> or postgres://<user>:<password>@<host>/<database> [default: sqlite://<data-dir>/tandem.db]
-    #[arg(long, env = "DATABASE_URL", value_name = "URL")]
+    /// The database, as a URL; without one, the file `tandem.db` in the data directory.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", help = DATABASE_URL_HELP)]
     pub database_url: Option<Secret>,
 }
 

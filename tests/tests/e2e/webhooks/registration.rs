@@ -25,7 +25,7 @@ async fn bad_registrations_are_refused(case: &Case) {
         (json!({"url": "http://user:password@127.0.0.1/", "query": QUERY}), "url"),
         (json!({"url": "", "query": QUERY}), "url"),
         (json!({"url": url}), "query"),
-        (json!({"url": url, "query": QUERY, "events": ["*"]}), "events"),
+        (json!({"url": url, "query": QUERY, "events": ["*"]}), "query"),
         (json!({"url": url, "events": ["nothing.created"]}), "events.0"),
         (json!({"url": url, "events": ["product.created", "product.nothing"]}), "events.1"),
         (json!({"url": url, "events": []}), "events"),
@@ -38,7 +38,11 @@ async fn bad_registrations_are_refused(case: &Case) {
         assert!(found, "{input}: {path} in {errors:?}");
     }
     let several = json!({"url": "nonsense", "query": "subscription {", "maxInFlight": 0});
-    assert_eq!(admin.refused(CREATE_WEBHOOK, several).await.len(), 3, "all at once");
+    let mut paths: Vec<String> =
+        admin.refused(CREATE_WEBHOOK, several).await.into_iter().map(|(_, path)| path).collect();
+    paths.sort();
+    paths.dedup();
+    assert_eq!(paths, ["maxInFlight", "query", "url"], "all at once");
     let nobody = server.client(&Caller::anonymous());
     let errors = nobody.refused(CREATE_WEBHOOK, json!({"url": url, "query": QUERY})).await;
     assert_eq!(errors[0].0, "FORBIDDEN");
