@@ -25,6 +25,7 @@ mod update;
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 pub use command::{Child, Code, Command, Create, Delete, Mutation, Outcome, Update, Violation};
@@ -76,7 +77,8 @@ enum Job {
 }
 
 impl Writer {
-    /// Starts the writer's thread. After each commit with events it calls [`Hub::written`].
+    /// Starts the writer's thread. After each commit with events it calls [`Hub::written`]. What is given beside the
+    /// writer resolves when the thread has ended; until then the runtime is needed.
     ///
     /// # Errors
     /// If the database cannot be opened for writing.
@@ -85,11 +87,13 @@ impl Writer {
         catalog: Arc<Catalog>,
         hub: Hub,
         settings: Settings,
-    ) -> Result<(Self, std::thread::JoinHandle<()>), database::Error> {
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), database::Error> {
         let (queue, jobs) = async_channel::bounded(settings.queue_length);
         let (opened, opening) = oneshot::channel();
+        let (alive, ended) = oneshot::channel::<()>();
         let (database, runtime) = (database.clone(), tokio::runtime::Handle::current());
         let serve = move || {
+            let _alive = alive;
             runtime.block_on(async move {
                 let connection = match WriterConnection::open(&database).await {
                     Ok(connection) => connection,
@@ -102,12 +106,13 @@ impl Writer {
                 run(&connection, &catalog, &hub, &jobs, settings.max_batch).await;
             });
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(serve)
             .map_err(|e| database::Error::Other(format!("the writer's thread cannot be started: {e}")))?;
         opening.await.map_err(|_| database::Error::Other("the writer's thread has ended".to_owned()))??;
-        Ok((Self { queue }, thread))
+        // Nothing is ever sent: the thread drops its end.
+        Ok((Self { queue }, ended.map(drop)))
     }
 
     /// Runs a mutation. It is finished even if this future is dropped.
