@@ -44,19 +44,22 @@ pub(crate) async fn on_both(resources: &str, test: impl AsyncFn(&TestApp)) {
 }
 
 async fn open(url: &str, resources: &str, directory: tempfile::TempDir) -> TestApp {
-    let catalog = Arc::new(catalog::parse("resources.graphql", resources).unwrap());
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let options = Options {
+    let parts = parts::open(options(url, resources), &stop, &tasks).await.unwrap();
+    TestApp { parts, _directory: directory, _stop: stop.drop_guard() }
+}
+
+/// What a server is told for a test.
+pub(crate) fn options(url: &str, resources: &str) -> Options {
+    Options {
         database_url: url.to_owned(),
-        catalog,
+        catalog: Arc::new(catalog::parse("resources.graphql", resources).unwrap()),
         writer: writer::Settings::default(),
         webhook_allow: AllowList::loopback(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
         debug_extensions: true,
-    };
-    let parts = parts::open(options, &stop, &tasks).await.unwrap();
-    TestApp { parts, _directory: directory, _stop: stop.drop_guard() }
+    }
 }
 
 impl TestApp {

@@ -75,7 +75,8 @@ pub struct Parts {
 }
 
 /// Opens the database, makes its tables fit the catalog, and starts the hub, the writer and the dispatcher of webhooks.
-/// Their tasks are in `tasks` and end after `shutdown`: first the dispatcher, then what it needs.
+/// Their tasks are in `tasks` and end after `shutdown`: first the dispatcher, then what it needs. The writer ends when all
+/// that could write is dropped: the parts that are given here, too.
 ///
 /// # Errors
 /// If any part cannot start.
@@ -85,7 +86,9 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     let hub = Hub::open(database.clone(), Arc::clone(&catalog)).await?;
     let log_stop = CancellationToken::new();
     start_log(&hub, &log_stop, tasks);
-    let (writer, _) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
+    let (writer, writer_ended) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
+    // What is in its queue is finished, even if the clients that asked for it are gone.
+    tasks.spawn(writer_ended);
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let sender = Sender::new(guard.clone())?;
     let engine = Engine::new(EngineParts {

@@ -74,3 +74,33 @@ async fn what_does_not_end_is_dropped() {
     soon(running.server).await.unwrap().unwrap();
     request.abort();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_the_writer_is_written_before_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("tandem.db").display());
+    let lifetime = Lifetime::default();
+    let open = async |lifetime: &Lifetime| {
+        let options = crate::testing::options(&url, "type Thing @resource { name: String }");
+        parts::open(options, &lifetime.shutdown, &lifetime.tasks).await.unwrap()
+    };
+    let parts::Parts { engine, .. } = open(&lifetime).await;
+    // Somebody else is writing, so the writer has to wait.
+    let other = sea_orm_blocking::Database::connect(&url).unwrap();
+    sea_orm_blocking::ConnectionTrait::execute_unprepared(&other, "BEGIN IMMEDIATE").unwrap();
+    for _ in 0..3 {
+        let query = "mutation { createThing(input: {}) { thing { id } } }";
+        let request = crate::testing::request(query, serde_json::Map::new());
+        // The client goes away once its mutation has begun.
+        assert!(engine.execute(request, crate::testing::admin()).now_or_never().is_none());
+    }
+    drop(engine);
+    lifetime.shutdown.cancel();
+    lifetime.tasks.close();
+    let stopped = tokio::time::timeout(Duration::from_millis(300), lifetime.tasks.wait()).await;
+    assert!(stopped.is_err(), "the server ends although writes wait");
+    sea_orm_blocking::ConnectionTrait::execute_unprepared(&other, "ROLLBACK").unwrap();
+    soon(lifetime.tasks.wait()).await;
+    let parts::Parts { database, .. } = open(&Lifetime::default()).await;
+    assert_eq!(crate::log::read::head(&database).await.unwrap().position.get(), 3);
+}

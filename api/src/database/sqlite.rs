@@ -107,6 +107,10 @@ impl Readers {
                 };
                 let _ = opened.send(Ok(()));
                 for read in reads {
+                    // A request that has timed out in the queue must not cost those behind it any more.
+                    if read.reply.is_closed() {
+                        continue;
+                    }
                     // Whoever asked may have gone away; that is not this thread's business.
                     let _ = read.reply.send(query(&conn, read.sql));
                 }

@@ -21,7 +21,7 @@ use super::plan::{Context, Key, Output};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{Item, OperationKind, Request, Response};
-use super::webhooks::Webhooks;
+use super::webhooks::{self, Webhooks};
 use super::{subscription, types};
 use crate::auth::Principal;
 use crate::catalog::Catalog;
@@ -253,7 +253,11 @@ fn plan_query<'d>(
     let has_introspection = fields.iter().any(|field| matches!(field.name, "__schema" | "__type"));
     let mut introspection = if has_introspection { core.documents.introspect_part(operation) } else { Map::new() };
     let context = Context::new(&core.catalog, operation, principal);
-    fields.iter().map(|field| RootPlan::new(&context, field, &mut introspection)).collect()
+    let plan = |field| match RootPlan::new(&context, field, &mut introspection)? {
+        None => webhooks::charge(&context, field).map(|()| None),
+        planned => Ok(planned),
+    };
+    fields.iter().map(plan).collect()
 }
 
 fn plan_mutation(
@@ -262,7 +266,11 @@ fn plan_mutation(
     principal: &Principal,
     field: &Selected<'_>,
 ) -> Planned<MutationPlan> {
-    MutationPlan::new(&Context::new(&core.catalog, operation, principal), field)
+    let context = Context::new(&core.catalog, operation, principal);
+    match MutationPlan::new(&context, field)? {
+        None => webhooks::charge(&context, field).map(|()| None),
+        planned => Ok(planned),
+    }
 }
 
 fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlError>) -> Root {

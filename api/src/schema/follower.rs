@@ -2,7 +2,7 @@
 //!
 //! Live clients and webhooks follow the log through the same [`Follower`], so both get the same bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
@@ -75,11 +75,13 @@ impl Wanted {
         Ok(Self::of_kinds(&resources, kinds.as_deref()))
     }
 
-    /// Events of these resources, of all kinds or of some.
+    /// Events of these resources, of all kinds or of some. However often a client names one, it is there once: every event
+    /// is looked up in this list.
     pub(crate) fn of_kinds(resources: &[ResourceId], kinds: Option<&[&str]>) -> Self {
         let is_wanted = |kind: &ChangeKind| kinds.is_none_or(|kinds| kinds.contains(&kind.name()));
-        let kinds = || ChangeKind::ALL.into_iter().filter(is_wanted);
-        Self(resources.iter().flat_map(|resource| kinds().map(|kind| (*resource, kind))).collect())
+        let kinds: Vec<_> = ChangeKind::ALL.into_iter().filter(is_wanted).collect();
+        let resources: BTreeSet<_> = resources.iter().copied().collect();
+        Self(resources.iter().flat_map(|resource| kinds.iter().map(|kind| (*resource, *kind))).collect())
     }
 
     /// Events with these names: `product.created`, `order_line.*`, `*`.
@@ -218,4 +220,18 @@ pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Bytes {
     crate::catalog::datum::write_text(&mut body, cursor);
     body.extend_from_slice(b"}}");
     body.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_twice_is_wanted_once() {
+        let catalog = crate::catalog::parse("store.graphql", crate::testing::STORE).unwrap();
+        let argument = |value| serde_json::json!({ "types": value }).as_object().cloned().unwrap();
+        let types = ["Order", "Product", "Order", "Product", "Order"];
+        let Ok(wanted) = Wanted::parse(&catalog, &Arguments(argument(types))) else { panic!("it was refused") };
+        assert_eq!((wanted.0.len(), wanted.resources().len()), (6, 2));
+    }
 }

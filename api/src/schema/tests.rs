@@ -234,3 +234,21 @@ async fn a_subscription_without_cursor_starts_after_what_is_committed() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_webhooks_count_like_other_lists() {
+    on_both(STORE, async |app| {
+        let read = async |query: &str| app.run(&admin(), query, json!({})).await;
+        let few = read("{ webhooks(first: 19) { nodes { deliveries(first: 1000) { nodes { id } } } } }").await;
+        assert_eq!(few["data"]["webhooks"]["nodes"], json!([]), "{few}");
+        for many in [
+            "{ webhooks(first: 20) { nodes { deliveries(first: 1000) { nodes { id } } } } }",
+            "{ webhooks(first: 10) { nodes { a: deliveries(first: 1000) { nodes { id } } }
+                edges { node { b: deliveries(first: 1000) { nodes { id } } } } } }",
+        ] {
+            let many = read(many).await;
+            assert_eq!(many["errors"][0]["extensions"]["code"], "COST_LIMIT_EXCEEDED", "{many}");
+        }
+    })
+    .await;
+}

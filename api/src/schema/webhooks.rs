@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::core::{Core, database_error, writer_error};
 use super::document::{ErrorCode, GraphqlError, Operation, Selected};
-use super::plan::Output;
 use super::plan::connection::page_size;
 use super::plan::context::{Arguments, bad_input};
+use super::plan::{Context, Output};
 use super::tree;
 use crate::auth::Principal;
 use crate::catalog::datum::format_instant;
@@ -32,6 +32,61 @@ pub(crate) struct Webhooks<'a> {
 }
 
 type Object = Map<String, Value>;
+
+/// Counts the rows that a root field about webhooks asks for, before it runs.
+///
+/// # Errors
+/// If the request then asks for too many.
+pub(crate) fn charge(context: &Context<'_>, selected: &Selected<'_>) -> Result<(), GraphqlError> {
+    let operation = context.operation;
+    match selected.name {
+        "webhook" | "node" => charge_deliveries(context, selected),
+        "webhooks" => {
+            let (limit, _) = page_size(&context.arguments(selected)?)?;
+            context.within(limit, || {
+                let nodes = node_selection(operation, selected, "WebhookConnection", "WebhookEdge");
+                nodes.iter().try_for_each(|node| charge_deliveries(context, node))
+            })
+        }
+        name => {
+            let payload = if name == "createWebhook" { "CreateWebhookPayload" } else { "UpdateWebhookPayload" };
+            let fields = operation.sub_fields(selected, payload);
+            fields
+                .iter()
+                .filter(|field| field.name == "webhook")
+                .try_for_each(|field| charge_deliveries(context, field))
+        }
+    }
+}
+
+fn charge_deliveries(context: &Context<'_>, webhook: &Selected<'_>) -> Result<(), GraphqlError> {
+    let fields = context.operation.sub_fields(webhook, "Webhook");
+    fields.iter().filter(|field| field.name == "deliveries").try_for_each(|field| {
+        let (limit, _) = page_size(&context.arguments(field)?)?;
+        context.within(limit, || Ok(()))
+    })
+}
+
+/// The selections of a connection's nodes, under `nodes` and `edges`.
+fn node_selection<'s>(
+    operation: &'s Operation<'s>,
+    selected: &Selected<'s>,
+    connection: &str,
+    edge: &str,
+) -> Vec<Selected<'s>> {
+    let mut found = Vec::new();
+    for field in operation.sub_fields(selected, connection) {
+        match field.name {
+            "nodes" => found.push(field),
+            "edges" => {
+                let fields = operation.sub_fields(&field, edge);
+                found.extend(fields.into_iter().filter(|field| field.name == "node"));
+            }
+            _ => {}
+        }
+    }
+    found
+}
 
 impl Webhooks<'_> {
     /// Runs a root field about webhooks and writes its value. `__typename` is none of them.
@@ -89,7 +144,7 @@ impl Webhooks<'_> {
         let mut found = found.map_err(|error| database_error(&error))?;
         let has_next = found.len() > limit as usize;
         found.truncate(limit as usize);
-        let nodes = self.node_selection(selected, "WebhookConnection", "WebhookEdge");
+        let nodes = node_selection(self.operation, selected, "WebhookConnection", "WebhookEdge");
         let mut rows = Vec::with_capacity(found.len());
         for webhook in &found {
             let mut object = Object::new();
@@ -99,22 +154,6 @@ impl Webhooks<'_> {
             rows.push((webhook_id(webhook), object));
         }
         Ok(connection(rows, has_next, after.is_some()))
-    }
-
-    /// The selections of a connection's nodes, under `nodes` and `edges`.
-    fn node_selection<'s>(&'s self, selected: &Selected<'s>, connection: &str, edge: &str) -> Vec<Selected<'s>> {
-        let mut found = Vec::new();
-        for field in self.operation.sub_fields(selected, connection) {
-            match field.name {
-                "nodes" => found.push(field),
-                "edges" => {
-                    let fields = self.operation.sub_fields(&field, edge);
-                    found.extend(fields.into_iter().filter(|field| field.name == "node"));
-                }
-                _ => {}
-            }
-        }
-        found
     }
 
     async fn object(&self, selected: &Selected<'_>, webhook: &Webhook) -> Result<Object, GraphqlError> {

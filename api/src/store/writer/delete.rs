@@ -49,12 +49,11 @@ impl State<'_> {
         }
         let mut plan = Plan::default();
         self.collect(resource_id, row, &mut plan).await?;
+        let detached = self.detach(&mut plan, violations).await?;
         if plan.is_too_large {
             let message = format!("More than {MAX_ROWS} rows belong to this {}.", resource.name);
             violations.push(Violation::at(&[], "id", Code::TooMany, message));
-            return Ok(None);
         }
-        let detached = self.detach(&plan, violations).await?;
         if !violations.is_empty() {
             return Ok(None);
         }
@@ -124,13 +123,16 @@ impl State<'_> {
         })
     }
 
-    /// The rows that stay but lose a foreign key; a violation if some of them must not.
+    /// The rows that stay but lose a foreign key; a violation if some of them must not. They count like those that go.
     async fn detach(
         &mut self,
-        plan: &Plan,
+        plan: &mut Plan,
         violations: &mut Vec<Violation>,
     ) -> Result<Vec<(ResourceId, uuid::Uuid, FieldId)>, Error> {
         let mut detached = Vec::new();
+        if plan.is_too_large {
+            return Ok(detached);
+        }
         for (target, row) in &plan.removed {
             for (from, via, on_delete) in self.references(*target) {
                 if on_delete == OnDelete::Cascade {
@@ -152,6 +154,10 @@ impl State<'_> {
                     return Ok(Vec::new());
                 }
                 detached.extend(stay.into_iter().map(|other| (from, other.id(), via)));
+                if plan.removed.len() + detached.len() > MAX_ROWS {
+                    plan.is_too_large = true;
+                    return Ok(Vec::new());
+                }
             }
         }
         Ok(detached)

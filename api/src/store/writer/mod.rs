@@ -79,7 +79,8 @@ enum Job {
 }
 
 impl Writer {
-    /// Starts the writer's thread. After each commit with events it calls [`Hub::written`].
+    /// Starts the writer's thread. After each commit with events it calls [`Hub::written`]. What is given beside the
+    /// writer resolves when the thread has ended; until then the runtime is needed.
     ///
     /// # Errors
     /// If the database cannot be opened for writing.
@@ -88,9 +89,10 @@ impl Writer {
         catalog: Arc<Catalog>,
         hub: Hub,
         settings: Settings,
-    ) -> Result<(Self, std::thread::JoinHandle<()>), database::Error> {
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), database::Error> {
         let (queue, jobs) = async_channel::bounded(settings.queue_length);
         let (opened, opening) = oneshot::channel();
+        let (alive, ended) = oneshot::channel::<()>();
         let database = database.clone();
         // Its own runtime: the answers of PostgreSQL arrive on the thread that waits for them.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -99,8 +101,9 @@ impl Writer {
             .map_err(|e| database::Error::Other(format!("the writer's runtime cannot be started: {e}")))?;
         // To wake whoever waits takes longer than to write its row, so it is left to a task, which ends with the writer.
         let (answers, unanswered) = mpsc::channel(UNANSWERED_BATCHES);
-        tokio::spawn(answer(unanswered));
+        let answering = tokio::spawn(answer(unanswered));
         let serve = move || {
+            let _alive = alive;
             runtime.block_on(async move {
                 let connection = match WriterConnection::open(&database).await {
                     Ok(connection) => connection,
@@ -113,12 +116,19 @@ impl Writer {
                 run(&connection, &catalog, &hub, &jobs, &answers, settings.max_batch).await;
             });
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(serve)
             .map_err(|e| database::Error::Other(format!("the writer's thread cannot be started: {e}")))?;
         opening.await.map_err(|_| database::Error::Other("the writer's thread has ended".to_owned()))??;
-        Ok((Self { queue }, thread))
+        let done = async move {
+            // Nothing is ever sent: the thread drops its end. Then what it has done is answered.
+            let _ = ended.await;
+            if let Err(error) = answering.await {
+                tracing::error!(%error, "the task that answers mutations has failed");
+            }
+        };
+        Ok((Self { queue }, done))
     }
 
     /// Runs a mutation. It is finished even if this future is dropped.

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Command, Create, Delete, Error, Job, Mutation, Outcome, Update, batch};
+use super::{Child, Code, Command, Create, Delete, Error, Job, Mutation, Outcome, Update, batch};
 use crate::catalog::{self, Catalog, Datum, FieldId, ResourceId};
 use crate::database::{Sql, WriterConnection};
 use crate::log::{self, ChangeKind};
@@ -285,6 +285,30 @@ async fn a_row_that_cannot_be_read_fails_alone() {
         let mut answers = run(&connection, &other, &fields, &ops, &ids).await.into_iter();
         assert!(answers.next().unwrap().unwrap().await.unwrap().is_err());
         assert!(answers.next().unwrap().unwrap_err().await.unwrap().is_ok());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_changes_no_more_rows_than_a_mutation_may() {
+    on_both(ITEMS, async |app| {
+        let catalog = catalog::parse("items.graphql", ITEMS).unwrap();
+        let fields = Fields::of(&catalog);
+        let create = |sku: String, children| {
+            let values = vec![(fields.sku, Datum::Text(sku))];
+            Create { resource: fields.resource, values, children, path: Vec::new() }
+        };
+        let friend =
+            |i| Child { via: fields.links[Link::Friend as usize], create: create(format!("F{i}"), Vec::new()) };
+        let mutate = async |command| {
+            let mutation = Mutation { principal: admin(), command, violations: Vec::new() };
+            app.parts.writer.mutate(mutation).await.unwrap()
+        };
+        let popular = create("K".to_owned(), (0..10_000).map(friend).collect());
+        let Outcome::Done { events, .. } = mutate(Command::Create(popular)).await else { panic!("it was refused") };
+        let delete = Delete { resource: fields.resource, id: events[0].row_id, if_version: None };
+        let Outcome::Refused { violations, .. } = mutate(Command::Delete(delete)).await else { panic!("it was done") };
+        assert_eq!(violations[0].code, Code::TooMany);
     })
     .await;
 }
