@@ -198,7 +198,7 @@ async fn run(
             answers.push(Ok(answer));
         }
     }
-    batch::run(connection, catalog, jobs).await;
+    batch::run(connection, catalog, jobs).await.give();
     answers
 }
 
