@@ -77,6 +77,23 @@ impl Datum {
         }
     }
 
+    /// About how much memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        let inside = match self {
+            Self::Null
+            | Self::Bool(_)
+            | Self::Int(_)
+            | Self::Float(_)
+            | Self::Decimal(_)
+            | Self::Instant(_)
+            | Self::Uuid(_) => 0,
+            Self::Text(text) => text.len(),
+            Self::Json(value) => super::json::size_bytes(value),
+            Self::List(items) => items.iter().map(Self::size_bytes).sum(),
+        };
+        size_of::<Self>() + inside
+    }
+
     /// Order of two values of one type, as the databases order them: text by code point, numbers as numbers.
     /// `None` if either is null or the type has no order.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {

@@ -58,6 +58,11 @@ impl Row {
         Some(Self(resource.fields.iter().map(value).collect::<Option<_>>()?))
     }
 
+    /// About how much memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.0.iter().map(Datum::size_bytes).sum::<usize>()
+    }
+
     /// The columns that differ.
     pub fn changed_fields(&self, other: &Self, resource: &Resource) -> Vec<FieldId> {
         resource.columns().map(|(id, _)| id).filter(|id| self.get(*id) != other.get(*id)).collect()

@@ -1,4 +1,4 @@
-//! What a JSON value may be, so that it comes back from both databases as it went in.
+//! What a JSON value may be, so that it comes back from both databases as it went in; and its size.
 
 use serde_json::Value;
 
@@ -26,6 +26,18 @@ pub(super) fn check(value: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// About how much memory a value takes.
+pub(super) fn size_bytes(value: &Value) -> usize {
+    let inside = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size_bytes).sum(),
+        // With the table by which names are found.
+        Value::Object(entries) => entries.iter().map(|(name, value)| name.len() + 64 + size_bytes(value)).sum(),
+    };
+    size_of::<Value>() + inside
 }
 
 /// PostgreSQL holds no U+0000, neither in texts nor in those inside of JSON.

@@ -80,4 +80,10 @@ impl Event {
     pub const PREFIX: &str = "evt";
     /// The prefix of transaction ids.
     pub const TRANSACTION_PREFIX: &str = "txn";
+
+    /// About how much memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        let images = [&self.before, &self.after].into_iter().flatten().map(|row| row.size_bytes());
+        size_of::<Self>() + self.by.as_ref().map_or(0, String::len) + images.sum::<usize>()
+    }
 }

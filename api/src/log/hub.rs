@@ -4,7 +4,6 @@
 //! position, from the ring or, if it has fallen off the ring, from the database. So a slow follower costs nobody else
 //! anything. A wake-up carries no data; losing one costs latency only, because the hub also looks on a timer.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -12,12 +11,10 @@ use entity::{Epoch, Position};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::ring::Ring;
 use super::{CHANNEL, Cursor, CursorError, Error, Event, read};
 use crate::catalog::Catalog;
 use crate::database::{self, Database};
-
-/// Events that the ring holds; older ones are read from the database.
-const RING_CAPACITY: usize = 16 * 1024;
 
 /// Events read from the database in one statement.
 const READ_LIMIT: u64 = 1000;
@@ -35,7 +32,7 @@ struct Inner {
     database: Database,
     catalog: Arc<Catalog>,
     epoch: Epoch,
-    ring: RwLock<VecDeque<Arc<Event>>>,
+    ring: RwLock<Ring>,
     /// The last position that the ring has taken.
     tail: watch::Sender<Position>,
     wake: Notify,
@@ -133,12 +130,7 @@ impl Hub {
             let events = read::after(&self.inner.database, &self.inner.catalog, tail, READ_LIMIT).await?;
             let Some(last) = events.last() else { return Ok(()) };
             let (last, is_all) = (last.position, (events.len() as u64) < READ_LIMIT);
-            {
-                let mut ring = self.inner.ring.write().expect("nobody panics while holding the ring");
-                ring.extend(events);
-                let excess = ring.len().saturating_sub(RING_CAPACITY);
-                ring.drain(..excess);
-            }
+            self.inner.ring.write().expect("nobody panics while holding the ring").extend(events);
             self.inner.tail.send_replace(last);
             if is_all {
                 return Ok(());
@@ -190,11 +182,7 @@ impl Hub {
     }
 
     fn in_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
-        let ring = self.inner.ring.read().expect("nobody panics while holding the ring");
-        let first = ring.front()?.position;
-        // Positions are gapless, so an event's place in the ring follows from its position.
-        let skip = usize::try_from(position.next().get() - first.get()).ok()?;
-        Some(ring.iter().skip(skip).take(limit).cloned().collect())
+        self.inner.ring.read().expect("nobody panics while holding the ring").after(position, limit)
     }
 
     /// Returns once the hub has read beyond this position.

@@ -7,6 +7,7 @@
 //! - [`append`]: the last statements of a write transaction
 //! - [`read`]: from a position onwards
 //! - [`hub`]: the one reader of the log in a process
+//! - `ring`: what it keeps in memory
 //! - [`cursor`]: the opaque form of a position
 
 pub mod append;
@@ -14,6 +15,7 @@ pub mod cursor;
 pub mod event;
 pub mod hub;
 pub mod read;
+mod ring;
 
 pub use append::NewEvent;
 pub use cursor::{Cursor, CursorError};

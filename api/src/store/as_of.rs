@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use entity::Position;
 use futures_util::future::BoxFuture;
+use quick_cache::Weighter;
 use uuid::Uuid;
 
 use super::rows;
@@ -15,10 +16,27 @@ use crate::catalog::{Catalog, Image, Needs, Resource, ResourceId, Row};
 use crate::database::{Database, Error, Sql};
 use crate::log::{Event, read};
 
-/// Rows kept for the followers that render the same event.
-const CACHE_CAPACITY: usize = 20_000;
+/// About how much memory the rows may take that are kept for the followers that render the same event.
+const CACHE_SIZE_BYTES: u64 = 64 << 20;
 
-type Cache = quick_cache::sync::Cache<(ResourceId, Uuid, Position), Option<Arc<Row>>>;
+/// How many rows are expected in the cache, for its layout.
+const CACHED_ROWS: usize = 20_000;
+
+/// What a row was at a position stays true: the statement that read it saw the log at that position or later. Either no
+/// later event was about the row, then every one that comes changes what was read, or the first of them said what was
+/// before it.
+type Cache = quick_cache::sync::Cache<Key, Option<Arc<Row>>, BySize>;
+
+type Key = (ResourceId, Uuid, Position);
+
+#[derive(Debug, Clone)]
+struct BySize;
+
+impl Weighter<Key, Option<Arc<Row>>> for BySize {
+    fn weight(&self, _: &Key, row: &Option<Arc<Row>>) -> u64 {
+        (size_of::<Key>() + row.as_ref().map_or(0, |row| row.size_bytes())) as u64
+    }
+}
 
 /// Reads related rows as of a position. Cheap to clone; what it has read is shared.
 #[derive(Clone)]
@@ -40,10 +58,11 @@ pub struct EventImages {
 impl AsOf {
     /// Reads from this database.
     pub fn new(database: Database, catalog: Arc<Catalog>) -> Self {
-        Self { database, catalog, cache: Arc::new(Cache::new(CACHE_CAPACITY)) }
+        let cache = Cache::with_weighter(CACHED_ROWS, CACHE_SIZE_BYTES, BySize);
+        Self { database, catalog, cache: Arc::new(cache) }
     }
 
-    /// Both images of an event. The image before is joined with the related rows before the event.
+    /// Both images of an event, each joined with the related rows as of the event's position.
     pub async fn images(&self, event: &Event, needs: &Needs) -> Result<EventImages, Error> {
         let image = async |row: &Option<Arc<Row>>| match row {
             Some(row) => self.image(event.resource, Arc::clone(row), event.position, needs).await.map(Some),
