@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
@@ -29,6 +30,9 @@ enum Reads {
 /// How many connections the read side of PostgreSQL holds at most; a query waits for a free one.
 const POSTGRES_READ_CONNECTIONS: u32 = 16;
 
+/// How long PostgreSQL works on one SELECT at most, so that a client that has long gone does not keep a connection busy.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
     pub fn open_sqlite(path: &str, lock: FileLock) -> Result<Self, Error> {
@@ -39,7 +43,7 @@ impl Database {
 
     /// Connects to PostgreSQL.
     pub async fn connect_postgres(url: &str) -> Result<Self, Error> {
-        let pool = connect(url, POSTGRES_READ_CONNECTIONS).await?;
+        let pool = connect(url, POSTGRES_READ_CONNECTIONS, Some(READ_TIMEOUT)).await?;
         Ok(Self::new(Reads::Postgres { pool, url: url.to_owned() }))
     }
 
@@ -96,7 +100,11 @@ pub(super) enum Target<'a> {
 }
 
 /// A PostgreSQL pool with Tandem's options.
-pub(super) async fn connect(url: &str, max_connections: u32) -> Result<DatabaseConnection, Error> {
+pub(super) async fn connect(
+    url: &str,
+    max_connections: u32,
+    statement_timeout: Option<Duration>,
+) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(max_connections)
@@ -104,7 +112,10 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<DatabaseC
         .sqlx_logging(false)
         .test_before_acquire(false)
         .set_application_name("tandem")
-        .acquire_timeout(std::time::Duration::from_secs(10));
+        .acquire_timeout(Duration::from_secs(10));
+    if let Some(timeout) = statement_timeout {
+        options.statement_timeout(timeout);
+    }
     Ok(sea_orm::Database::connect(options).await?)
 }
 

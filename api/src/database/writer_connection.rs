@@ -26,7 +26,7 @@ impl WriterConnection {
         match database.target() {
             Target::Sqlite(path) => Ok(Self::Sqlite(sqlite::open(path)?)),
             Target::Postgres(url) => {
-                let pool = connect(url, 1).await?;
+                let pool = connect(url, 1, None).await?;
                 let rows = query_postgres(&pool, Sql::text(Dialect::Postgres, "SHOW synchronous_commit")).await?;
                 let setting = rows.first().map(|row| row.need_text(0)).transpose()?.unwrap_or_default();
                 if setting == "off" {

@@ -104,6 +104,7 @@ impl Writer {
         let answering = tokio::spawn(answer(unanswered));
         let serve = move || {
             let _alive = alive;
+            let _fuse = Fuse;
             runtime.block_on(async move {
                 let connection = match WriterConnection::open(&database).await {
                     Ok(connection) => connection,
@@ -150,6 +151,19 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.queue.send(Job::Statements(statements, reply)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+/// Ends the process if the writer's thread panics: a server that answers reads and can never write again is worse than
+/// one that starts anew, which loses nothing.
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the writer has panicked; the process ends, to be started again");
+            std::process::abort();
+        }
     }
 }
 
