@@ -39,6 +39,13 @@ impl Latencies {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(u32);
 
+impl Millis {
+    /// Whether it is shorter.
+    pub fn is_under(self, limit: Duration) -> bool {
+        Duration::from_micros(self.0.into()) < limit
+    }
+}
+
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.2} ms", f64::from(self.0) / 1000.0)

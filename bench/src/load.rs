@@ -59,6 +59,12 @@ impl Outcome {
     pub fn per_second(&self) -> f64 {
         self.requests as f64 / self.elapsed.as_secs_f64()
     }
+
+    /// An error if there was a failure: a figure with failures in it means nothing.
+    pub fn flawless(self) -> Result<Self> {
+        ensure!(self.failures == 0, "{} requests failed: {}", self.failures, self.first_failure);
+        Ok(self)
+    }
 }
 
 impl Load {
@@ -72,6 +78,13 @@ impl Load {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, of another server.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
         self
     }
 

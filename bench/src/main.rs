@@ -5,38 +5,50 @@
 //!
 //! - `wire`: HTTP/1.1 as far as a load client needs it
 //! - `writer`: group commit against one transaction per mutation, in process
+//! - `http`: the server over HTTP, against itself without group commit and against the least
+//! - `live`: the way of a change to subscribers
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
 //! - `bare`: the constant answer
 //! - `process`: servers in processes of their own
+//! - `served`: the `tandem` binary, on a new database
 //! - `place`: new databases
 //! - `rounds`: two cases in turn
 //! - `store`: what is asked and written
+//! - `target`: what was asked for, and whether it was reached
 //! - `table`: what people read
 
 #![expect(clippy::print_stdout, reason = "this program's results go to standard output")]
 
 mod bare;
+mod http;
 mod latency;
+mod live;
 mod load;
 mod place;
 mod process;
 mod rounds;
+mod served;
 mod store;
 mod table;
+mod target;
 mod wire;
 mod writer;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::http::HttpArgs;
+use crate::live::LiveArgs;
 use crate::load::{Amount, Load};
 use crate::place::Place;
 use crate::rounds::Rounds;
-use crate::table::Table;
+use crate::served::Binary;
+use crate::table::{Table, thousands};
+use crate::target::Target;
 use crate::writer::WriterArgs;
 
 /// Measures Tandem against what it is built on.
@@ -49,12 +61,43 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Everything that there is a target for, and a summary.
+    All {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        /// How often each case is measured.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// How long each round measures, in seconds.
+        #[arg(long, default_value_t = 2)]
+        seconds: u64,
+    },
     /// Creates through the writer, against the same with one mutation in each transaction.
     Writer {
         #[command(flatten)]
         databases: Databases,
         #[command(flatten)]
         args: WriterArgs,
+    },
+    /// Creates and reads over HTTP, against the server without group commit and against a bare server.
+    Http {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: HttpArgs,
+    },
+    /// How long a change takes to its subscribers, while writes come at a steady rate.
+    Live {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: LiveArgs,
     },
     /// Asks a server one question as often as it answers.
     Load(LoadArgs),
@@ -148,27 +191,98 @@ fn main() -> Result<()> {
     // The client has one thread, so that the server has the rest of the machine; a server has as many as it wants.
     let client = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     let server = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match cli.command {
-        Command::Writer { databases, args } => server()?.block_on(run_writer(&databases, &args)),
-        Command::Load(args) => client()?.block_on(run_load(args)),
-        Command::Bare(args) => client()?.block_on(run_bare(args)),
-        Command::BareServer(args) => server()?.block_on(bare::serve(args.listen, args.size_bytes)),
-    }
+    let targets = match cli.command {
+        Command::All { databases, binary, rounds, seconds } => {
+            // A missing server is found before the writer is measured, not after.
+            binary.path()?;
+            let mut targets = server()?.block_on(run_writer(&databases, &WriterArgs { tasks: 64, rounds, seconds }))?;
+            let http = HttpArgs { connections: 64, rounds, seconds };
+            targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
+            let live = LiveArgs { subscribers: 100, rate: 200, seconds: rounds as u64 * seconds };
+            targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
+            targets
+        }
+        Command::Writer { databases, args } => server()?.block_on(run_writer(&databases, &args))?,
+        Command::Http { databases, binary, args } => client()?.block_on(run_http(&databases, &binary, &args))?,
+        Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
+        Command::Load(args) => return client()?.block_on(run_load(args)),
+        Command::Bare(args) => return client()?.block_on(run_bare(args)),
+        Command::BareServer(args) => return server()?.block_on(bare::serve(args.listen, args.size_bytes)),
+    };
+    print!("{}", target::table(&targets));
+    Ok(())
 }
 
-async fn run_writer(databases: &Databases, args: &WriterArgs) -> Result<()> {
-    let mut table = Table::new(&["creates/s", "median", "min", "max", "ratio"]);
+/// Prints a comparison: the other case, then this one with its ratio to the other.
+fn print_pair(title: &str, place: &Place, theirs: (&str, &Rounds), ours: (&str, &Rounds)) -> f64 {
+    let ratio = ours.1.median() / theirs.1.median();
+    let mut table = Table::new(&[title, "median", "min", "max", "ratio"]);
+    for ((name, rounds), ratio) in [(theirs, String::new()), (ours, format!("{ratio:.2}"))] {
+        table.row([format!("{}, {name}", place.name())].into_iter().chain(rounds.cells()).chain([ratio]));
+    }
+    println!("{table}");
+    ratio
+}
+
+async fn run_writer(databases: &Databases, args: &WriterArgs) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
     for place in databases.places().await? {
         let (batched, single) = writer::run(&place, args).await?;
-        let ratio = format!("{:.1}", batched.median() / single.median());
-        let mut row = |name: &str, rounds: &Rounds, ratio: String| {
-            table.row([format!("{}, {name}", place.name())].into_iter().chain(rounds.cells()).chain([ratio]));
-        };
-        row("one transaction each", &single, String::new());
-        row("the writer", &batched, ratio);
+        let cases = (("one transaction each", &single), ("the writer", &batched));
+        let ratio = print_pair("writer, creates/s", &place, cases.0, cases.1);
+        let what = format!("writer, creates/s, {}", place.name());
+        targets.push(Target::at_least(what, thousands(batched.median()), ratio, 8.0));
     }
-    print!("{table}");
-    Ok(())
+    Ok(targets)
+}
+
+async fn run_http(databases: &Databases, binary: &Binary, args: &HttpArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let measured = http::run(&binary, &place, args).await?;
+        let cases = (("one transaction each", &measured.single), ("the server", &measured.batched));
+        let ratio = print_pair("HTTP, creates/s", &place, cases.0, cases.1);
+        let what = format!("HTTP, creates/s, {}", place.name());
+        targets.push(Target::at_least(what, thousands(measured.batched.median()), ratio, 5.0));
+
+        let bare = format!("a constant of {} bytes", measured.size_bytes);
+        let cases = ((bare.as_str(), &measured.bare), ("by id", &measured.by_id));
+        let ratio = print_pair("HTTP, reads/s", &place, cases.0, cases.1);
+        if matches!(place, Place::Sqlite) {
+            let what = "HTTP, reads by id/s, SQLite".to_owned();
+            targets.push(Target::at_least(what, thousands(measured.by_id.median()), ratio, 0.5));
+        }
+        let name = format!("{}, 20 orders, customer, 10 lines, product", place.name());
+        println!("{}", load::table([(name.as_str(), &measured.three_levels)]));
+    }
+    Ok(targets)
+}
+
+async fn run_live(databases: &Databases, binary: &Binary, args: &LiveArgs) -> Result<Vec<Target>> {
+    const LIMIT: Duration = Duration::from_millis(25);
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let measured = live::run(&binary, &place, args).await?;
+        let title = format!("to {} subscribers", args.subscribers);
+        let mut table = Table::new(&[&title, "writes/s", "events", "p50", "p99", "max"]);
+        for (from, shares) in [("the request", measured.from_request), ("the answer", measured.from_answer)] {
+            let counts = [thousands(measured.writes_per_second), thousands(measured.events as f64)];
+            let name = format!("{}, from {from}", place.name());
+            table.row([name].into_iter().chain(counts).chain(shares.map(|share| share.to_string())));
+        }
+        println!("{table}");
+        let [_, p99, _] = measured.from_request;
+        targets.push(Target {
+            what: format!("request to subscriber, p99, {}", place.name()),
+            figure: p99.to_string(),
+            ratio: String::new(),
+            target: format!("< {} ms", LIMIT.as_millis()),
+            is_met: p99.is_under(LIMIT),
+        });
+    }
+    Ok(targets)
 }
 
 async fn run_load(args: LoadArgs) -> Result<()> {
@@ -179,8 +293,7 @@ async fn run_load(args: LoadArgs) -> Result<()> {
     }
     let outcome = load.run(move |_, _, out| out.extend_from_slice(body.as_bytes())).await?;
     print!("{}", load::table([(args.path.as_str(), &outcome)]));
-    ensure!(outcome.failures == 0, "{} requests failed: {}", outcome.failures, outcome.first_failure);
-    Ok(())
+    outcome.flawless().map(|_| ())
 }
 
 async fn run_bare(args: BareArgs) -> Result<()> {

@@ -16,7 +16,14 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    _child: Child,
+    child: Child,
+}
+
+impl Server {
+    /// Ends it; nothing of it runs any more when this returns.
+    pub async fn stop(mut self) -> Result<()> {
+        self.child.kill().await.context("the server could not be ended")
+    }
 }
 
 /// This program again, as the bare server.
@@ -43,5 +50,5 @@ pub async fn start(mut command: Command, find_address: impl Fn(&str) -> Option<S
     let address = tokio::time::timeout(START_TIMEOUT, wait).await.context("the server did not listen in time")??;
     // A full pipe would stop the server. This ends when the server does.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Ok(Server { address, _child: child })
+    Ok(Server { address, child })
 }

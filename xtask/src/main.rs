@@ -11,15 +11,19 @@ mod test;
 
 use std::process::ExitCode;
 
+use crate::postgres::{Cluster, Durability};
+
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
   test [name…]  Everything that a change has to pass: format, lints, docs, Rust tests and Node tests, on SQLite and on
                 PostgreSQL. The last line counts the tests. With names: only the Rust tests that contain one of them.
-  bench …       The load tool, in release; `cargo xtask bench --help` has its arguments.
+  bench …       The load tool, in release, with a throw-away PostgreSQL that is durable. `cargo xtask bench all`
+                measures everything that there is a target for; `cargo xtask bench help` has the rest.
   postgres      A throw-away PostgreSQL for running single tests by hand, until standard input ends.
 
-  TEST_POSTGRES_URL takes the place of the throw-away PostgreSQL; its user has to be allowed to create databases.
+  TEST_POSTGRES_URL, and BENCH_POSTGRES_URL for bench, take the place of the throw-away PostgreSQL; the user has to be
+  allowed to create databases.
   CHROMIUM names the browser, if it is not where it is usually installed.";
 
 fn main() -> ExitCode {
@@ -42,7 +46,16 @@ fn main() -> ExitCode {
 }
 
 fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    process::run(process::cargo().args(["build", "--release", "--package", "tandem", "--package", "tandem-bench"]))?;
+    // `cargo run` knows where the program is, wherever builds are put.
     let mut command = process::cargo();
-    command.args(["run", "--release", "--package", "tandem-bench", "--"]).args(arguments);
+    command.args(["run", "--quiet", "--release", "--package", "tandem-bench", "--"]).args(arguments);
+    let measures = ["all", "writer", "http", "live"].contains(&arguments.first().map_or("", String::as_str));
+    let has_database = std::env::var_os("BENCH_POSTGRES_URL").is_some()
+        || arguments.iter().any(|argument| argument.starts_with("--postgres-url") || argument == "--help");
+    let cluster = (measures && !has_database).then(|| Cluster::start(Durability::Full)).transpose()?;
+    if let Some(cluster) = &cluster {
+        command.env("BENCH_POSTGRES_URL", cluster.url());
+    }
     process::run(&mut command)
 }

@@ -59,14 +59,23 @@ pub struct Cluster {
     keeper: Child,
 }
 
+/// What a cluster promises about what it has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on the disk, as in production: for measurements.
+    Full,
+    /// A power cut may take it. For tests, which are about crashes of programs.
+    None,
+}
+
 impl Cluster {
     /// Makes a cluster and waits until it takes connections.
-    pub fn start() -> anyhow::Result<Self> {
+    pub fn start(durability: Durability) -> anyhow::Result<Self> {
         let binaries = binaries().context("there is no PostgreSQL server")?;
         let user = user()?;
         let folder = std::env::temp_dir().join(format!("tandem-postgres-{}", std::process::id()));
         std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        match Self::start_in(&binaries, user, &folder) {
+        match Self::start_in(&binaries, user, &folder, durability) {
             Ok(cluster) => Ok(cluster),
             Err(error) => {
                 // A keeper that has taken over the folder removes it; one that never ran cannot.
@@ -76,7 +85,12 @@ impl Cluster {
         }
     }
 
-    fn start_in(binaries: &Path, user: Option<&'static str>, folder: &Path) -> anyhow::Result<Self> {
+    fn start_in(
+        binaries: &Path,
+        user: Option<&'static str>,
+        folder: &Path,
+        durability: Durability,
+    ) -> anyhow::Result<Self> {
         let data = folder.join("data");
         if let Some(user) = user {
             process::run(Command::new("chown").arg(user).arg(folder))?;
@@ -89,8 +103,11 @@ impl Cluster {
         let port = free_port()?;
         let mut server = as_user(user, &binaries.join("postgres"));
         server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k"]).arg(folder);
-        // Nothing here has to survive a power cut; a crash of the server's clients is what the tests are about.
-        for setting in ["listen_addresses=127.0.0.1", "max_connections=300", "fsync=off", "full_page_writes=off"] {
+        let volatile: &[&str] = match durability {
+            Durability::Full => &[],
+            Durability::None => &["fsync=off", "full_page_writes=off"],
+        };
+        for setting in ["listen_addresses=127.0.0.1", "max_connections=300"].iter().chain(volatile) {
             server.args(["-c", setting]);
         }
         let log = File::create(folder.join("log"))?;
@@ -139,7 +156,7 @@ impl Drop for Cluster {
 
 /// `cargo xtask postgres`: runs a cluster until standard input ends.
 pub fn serve() -> anyhow::Result<()> {
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::start(Durability::None)?;
     eprintln!("PostgreSQL is ready; it stops when this command's input ends (Ctrl-D).");
     eprintln!("export TEST_POSTGRES_URL={}", cluster.url());
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::count::{Count, Runner};
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, Durability};
 use crate::{packages, process};
 
 /// Runs everything, or only the Rust tests whose name contains one of `names`, and prints the count in any case. Whether
@@ -51,7 +51,7 @@ impl Run {
         let (postgres_url, _cluster) = match std::env::var("TEST_POSTGRES_URL") {
             Ok(url) => (url, None),
             Err(_) => {
-                let cluster = Cluster::start()?;
+                let cluster = Cluster::start(Durability::None)?;
                 (cluster.url(), Some(cluster))
             }
         };

@@ -1,0 +1,143 @@
+//! The `tandem` binary as people run it: a process of its own, on a new database.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::place::{NewDatabase, Place};
+use crate::process::{self, Server};
+use crate::store::RESOURCES;
+use crate::wire::{Connection, post_head};
+
+/// Which server is measured.
+#[derive(Debug, Clone, Args)]
+pub struct Binary {
+    /// The `tandem` that is measured; build it in release [default: the one beside this program]
+    #[arg(long)]
+    server: Option<PathBuf>,
+}
+
+impl Binary {
+    /// Where it is.
+    pub fn path(&self) -> Result<PathBuf> {
+        let path = match &self.server {
+            Some(path) => path.clone(),
+            None => std::env::current_exe()?.with_file_name(format!("tandem{}", std::env::consts::EXE_SUFFIX)),
+        };
+        ensure!(path.is_file(), "there is no server {}: build it, or name it with --server", path.display());
+        Ok(path)
+    }
+}
+
+/// A running server with the store that ships.
+pub struct Tandem {
+    /// Where it listens.
+    pub address: SocketAddr,
+    binary: PathBuf,
+    folder: TempDir,
+    server: Server,
+    database: NewDatabase,
+}
+
+impl Tandem {
+    /// Starts it on a new database, with these flags besides.
+    pub async fn start(binary: &Path, place: &Place, flags: &[&str]) -> Result<Self> {
+        let database = place.make().await?;
+        let folder = tempfile::Builder::new().prefix("tandem-bench-").tempdir()?;
+        let resources = folder.path().join("resources.graphql");
+        std::fs::write(&resources, RESOURCES)?;
+        let mut command = clean(binary);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--database-url", &database.url]);
+        command.arg("--resources").arg(&resources).arg("--data-dir").arg(folder.path()).args(flags);
+        let server = process::start(command, address_in).await.context("the server did not start")?;
+        Ok(Self { address: server.address, binary: binary.to_owned(), folder, server, database })
+    }
+
+    /// A caller's `authorization` header.
+    pub async fn authorization(&self, sub: &str, roles: &[&str]) -> Result<String> {
+        let mut command = clean(&self.binary);
+        command.args(["token", "--sub", sub, "--data-dir"]).arg(self.folder.path());
+        command.args(roles.iter().flat_map(|role| ["--role", role]));
+        let output = command.output().await?;
+        ensure!(output.status.success(), "no token: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(format!("Bearer {}", String::from_utf8(output.stdout)?.trim()))
+    }
+
+    /// A connection for a caller.
+    pub async fn client(&self, authorization: &str) -> Result<Client> {
+        let headers = [("authorization".to_owned(), authorization.to_owned())];
+        let head = post_head(self.address, "/graphql", &headers);
+        Ok(Client { connection: Connection::open(self.address).await?, head })
+    }
+
+    /// Ends it and removes its database.
+    pub async fn stop(self) -> Result<()> {
+        self.server.stop().await?;
+        self.database.remove().await
+    }
+}
+
+/// A connection for what is asked once, not measured.
+pub struct Client {
+    connection: Connection,
+    head: String,
+}
+
+impl Client {
+    /// Asks and returns `data`. Errors of the request and of the user are errors.
+    pub async fn ask(&mut self, query: &str, variables: Value) -> Result<Value> {
+        let (answer, _) = self.ask_sized(&request(query, &variables)).await?;
+        Ok(answer)
+    }
+
+    /// As [`ask`](Self::ask), with a prepared request; also returns the length of the body.
+    pub async fn ask_sized(&mut self, request: &[u8]) -> Result<(Value, usize)> {
+        let answer = self.connection.ask(&self.head, request).await?;
+        let text = || String::from_utf8_lossy(answer.body);
+        ensure!(answer.status == 200, "{} {}", answer.status, text());
+        let mut body: Value = serde_json::from_slice(answer.body)?;
+        let payloads = body["data"].as_object().into_iter().flat_map(|data| data.values());
+        let is_refused =
+            payloads.filter_map(|payload| payload["userErrors"].as_array()).any(|errors| !errors.is_empty());
+        ensure!(body.get("errors").is_none() && !is_refused, "not what was asked for: {}", text());
+        Ok((body["data"].take(), answer.body.len()))
+    }
+}
+
+/// The body of a request.
+pub fn request(query: &str, variables: &Value) -> Vec<u8> {
+    json!({ "query": query, "variables": variables }).to_string().into_bytes()
+}
+
+/// The binary, free of settings that happen to be in the environment.
+fn clean(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TANDEM_") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("DATABASE_URL").env_remove("RUST_LOG");
+    command
+}
+
+/// In the block that a server prints when it starts.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.trim().strip_prefix("GraphQL")?.trim().strip_prefix("http://")?.strip_suffix("/graphql")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_address_in_the_start_up_block() {
+        assert_eq!(address_in("  GraphQL      http://127.0.0.1:80/graphql"), Some("127.0.0.1:80".parse().unwrap()));
+        assert_eq!(address_in("  Console      http://127.0.0.1:80/"), None);
+    }
+}
