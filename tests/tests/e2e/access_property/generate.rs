@@ -198,6 +198,16 @@ fn doc_input(dice: &mut StdRng, account: &str) -> Value {
     input
 }
 
+/// Creates another document with the same values, and returns its id.
+pub async fn copy_of_doc(admin: &Client, id: &str) -> String {
+    let query = "query($id: ID!) { doc(by: {id: $id}) { title team rank level author account { id } } }";
+    let mut input = admin.data(query, json!({"id": id})).await["doc"].take();
+    let account = input.as_object_mut().and_then(|input| input.remove("account"));
+    input["accountId"] = account.expect("a document has an account")["id"].clone();
+    let (mutation, input, _) = create("Doc", "doc", input);
+    text(&admin.done(&mutation, input).await["row"]["id"])
+}
+
 /// Changes one to three of the fields that rules look at.
 fn doc_patch(dice: &mut StdRng) -> Value {
     let mut patch = json!({});
