@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Connection;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,12 @@ use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
 use crate::webhook::{Dispatcher, Wake, dispatcher};
+
+/// How long a server waits for the one before it to give up its SQLite file.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it looks.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +140,10 @@ fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
 async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> {
     make_directory(url)?;
     // Before anything is read: another process may be about to write.
-    let lock = sqlite_path(url).map(FileLock::take).transpose()?;
+    let lock = match sqlite_path(url) {
+        Some(path) => Some(take_lock(path).await?),
+        None => None,
+    };
     let conn = connect(url).await?;
     let plan = tables::prepare(&conn, catalog).await;
     conn.close().await.map_err(database::Error::from)?;
@@ -142,6 +151,17 @@ async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> 
     match sqlite_path(url).zip(lock) {
         Some((path, lock)) => Ok(Database::open_sqlite(path, lock)?),
         None => Ok(Database::connect_postgres(url).await?),
+    }
+}
+
+/// Takes the lock of an SQLite file. Whoever starts a server again may be a little faster than the one before ends.
+async fn take_lock(path: &str) -> Result<FileLock, database::Error> {
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match FileLock::take(path) {
+            Err(database::Error::Unavailable(_)) if Instant::now() < deadline => tokio::time::sleep(LOCK_PAUSE).await,
+            result => return result,
+        }
     }
 }
 
