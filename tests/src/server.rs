@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::caller::JWT_SECRET;
 use crate::case::Logs;
-use crate::wait::in_time;
+use crate::wait::{DEADLINE, in_time};
 use crate::{Caller, Client, Live};
 
 /// How a server is started.
@@ -62,7 +63,8 @@ impl Settings {
     }
 }
 
-/// A running server, or one that was killed and may be started again. Dropping it kills it.
+/// A running server, or one that was killed and may be started again. Dropping it kills it and waits for its end, so that
+/// another one may be started on the same data.
 pub struct Server {
     settings: Settings,
     logs: Logs,
@@ -113,6 +115,17 @@ impl Server {
     /// Starts it again on the same data, at another port.
     pub async fn restart(&mut self) {
         (self.child, self.address) = spawn(&self.settings, &self.logs).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.start_kill();
+        let end = Instant::now() + DEADLINE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::yield_now();
+        }
     }
 }
 
