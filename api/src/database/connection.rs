@@ -116,6 +116,10 @@ pub(super) async fn connect(
     if let Some(timeout) = statement_timeout {
         options.statement_timeout(timeout);
     }
+    // A plan that was kept while a table was still empty would scan it, however large it becomes, until its statistics
+    // are renewed; and to compile a plan takes longer than these statements do.
+    options
+        .map_sqlx_postgres_opts(|options| options.options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]));
     Ok(sea_orm::Database::connect(options).await?)
 }
 
