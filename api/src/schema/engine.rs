@@ -202,7 +202,7 @@ impl Engine {
         plan: Planned<RootPlan>,
     ) -> Root {
         let mut out = Output::new(&self.core.catalog, &self.core.hub);
-        out.path.push(PathSegment::Field(field.key.to_owned()));
+        out.path.push(PathSegment::Field(field.key.into()));
         let result = match plan {
             Ok(Some(plan)) => plan.run(&self.core, database, principal, &mut out).await,
             Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
@@ -219,7 +219,7 @@ impl Engine {
         plan: Planned<MutationPlan>,
     ) -> Root {
         let mut out = Output::new(&self.core.catalog, &self.core.hub);
-        out.path.push(PathSegment::Field(field.key.to_owned()));
+        out.path.push(PathSegment::Field(field.key.into()));
         let result = match plan {
             Ok(Some(plan)) => plan.run(&self.core, principal, &mut out).await,
             Ok(None) if field.name == "__typename" => {

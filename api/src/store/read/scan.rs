@@ -44,6 +44,17 @@ impl<'t> Scanner<'t> {
         (!part.is_empty()).then_some(part)
     }
 
+    /// Takes a UUID, whose length is known.
+    fn uuid(&mut self) -> Option<Uuid> {
+        let length = match self.dialect {
+            Dialect::Sqlite => "0190a0b0111172228333444455556666".len(),
+            Dialect::Postgres => "0190a0b0-1111-7222-8333-444455556666".len(),
+        };
+        let id = Uuid::try_parse_ascii(self.rest.as_bytes().get(..length)?).ok()?;
+        self.rest = self.rest.get(length..)?;
+        Some(id)
+    }
+
     /// A whole number.
     pub(super) fn number(&mut self) -> Option<i64> {
         self.plain()?.parse().ok()
@@ -75,10 +86,14 @@ impl<'t> Scanner<'t> {
         if self.take(b'!') {
             return Some(Datum::Null);
         }
-        let text = self.plain()?;
         match ty {
-            FieldType::RowId | FieldType::ToOne { .. } => uuid(text).map(Datum::Uuid),
-            FieldType::Scalar(scalar) => self.scalar(*scalar, text),
+            FieldType::RowId | FieldType::ToOne { .. } | FieldType::Scalar(Scalar::Uuid) => {
+                self.uuid().map(Datum::Uuid)
+            }
+            FieldType::Scalar(scalar) => {
+                let text = self.plain()?;
+                self.scalar(*scalar, text)
+            }
             FieldType::ToMany { .. } | FieldType::Enum(_) | FieldType::ScalarList(_) | FieldType::EnumList(_) => None,
         }
     }
@@ -97,8 +112,7 @@ impl<'t> Scanner<'t> {
                 Dialect::Postgres => postgres_instant(text)?,
             })?,
             Scalar::Date => Datum::Text(text.to_owned()),
-            Scalar::Uuid => Datum::Uuid(uuid(text)?),
-            Scalar::String | Scalar::Id | Scalar::Json => return None,
+            Scalar::Uuid | Scalar::String | Scalar::Id | Scalar::Json => return None,
         })
     }
 }
@@ -121,11 +135,6 @@ fn boolean(text: &str) -> Option<bool> {
         "0" | "f" | "false" => Some(false),
         _ => None,
     }
-}
-
-/// Of hexadecimal digits, with hyphens or without.
-fn uuid(text: &str) -> Option<Uuid> {
-    Uuid::try_parse_ascii(text.as_bytes()).ok()
 }
 
 /// Microseconds since 1970 of what PostgreSQL writes in UTC: `2026-01-31 12:00:00.5+00`.
