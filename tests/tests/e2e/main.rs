@@ -11,6 +11,7 @@ mod crud_lists;
 mod deletes;
 mod live;
 mod n_plus_one;
+mod nodes;
 mod replica;
 mod resource_file;
 mod resume;
