@@ -38,10 +38,21 @@ pub(super) fn object_text(dialect: Dialect, catalog: &Catalog, shape: &Shape, te
     reader.object(shape).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, shape))
 }
 
-/// Reads one list.
-pub(super) fn page_text(dialect: Dialect, catalog: &Catalog, list: &List, text: &str) -> Result<Page, Error> {
-    let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
-    reader.page(list).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, &list.shape))
+/// Reads one list: its rows, if there are any, and how many there are in all.
+pub(super) fn page(
+    dialect: Dialect,
+    catalog: &Catalog,
+    list: &List,
+    rows: Option<&str>,
+    total: Option<i64>,
+) -> Result<Page, Error> {
+    let mut page = Page { total, ..Page::default() };
+    if let Some(text) = rows {
+        let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
+        let is_whole = reader.rows(list, &mut page).is_some() && reader.scanner.is_at_end();
+        is_whole.then_some(()).ok_or_else(|| corrupt(catalog, &list.shape))?;
+    }
+    Ok(page)
 }
 
 fn corrupt(catalog: &Catalog, shape: &Shape) -> Error {
@@ -83,37 +94,31 @@ impl Reader<'_> {
 
     fn page(&mut self, list: &List) -> Option<Page> {
         let mut page = Page::default();
-        if list.wants_rows {
+        if !self.scanner.take(b']') {
             self.rows(list, &mut page)?;
+            self.scanner.expect(b',')?;
+            self.scanner.expect(b']')?;
         }
         if list.wants_total {
-            if list.wants_rows {
-                self.scanner.expect(b',')?;
-            }
+            self.scanner.expect(b',')?;
             page.total = Some(self.scanner.number()?);
-        }
-        if !list.wants_rows && !list.wants_total {
-            self.scanner.expect(b'1')?;
         }
         Some(page)
     }
 
+    /// At least one row.
     fn rows(&mut self, list: &List, page: &mut Page) -> Option<()> {
-        self.scanner.expect(b'[')?;
-        if !self.scanner.take(b']') {
-            loop {
-                let slots = self.object(&list.shape)?;
-                let mut keys = Vec::new();
-                for term in list.keys() {
-                    self.scanner.expect(b',')?;
-                    keys.push(self.scanner.datum(order_type(self.catalog, list.shape.resource, term))?);
-                }
-                page.rows.push((slots, keys));
-                if !self.scanner.take(b';') {
-                    break;
-                }
+        loop {
+            let slots = self.object(&list.shape)?;
+            let mut keys = Vec::new();
+            for term in list.keys() {
+                self.scanner.expect(b',')?;
+                keys.push(self.scanner.datum(order_type(self.catalog, list.shape.resource, term))?);
             }
-            self.scanner.expect(b']')?;
+            page.rows.push((slots, keys));
+            if !self.scanner.take(b';') {
+                break;
+            }
         }
         let limit = list.paging.limit as usize;
         page.has_more = page.rows.len() > limit;

@@ -46,7 +46,8 @@ pub async fn one(
 pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Result<Page, Error> {
     let records = database.query(statement::list(database.dialect(), catalog, list, parent)).await?;
     let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
-    let mut page = decode::page_text(database.dialect(), catalog, list, &record.need_text(1)?)?;
+    let (rows, total) = (record.text(1)?, record.int(2)?);
+    let mut page = decode::page(database.dialect(), catalog, list, rows.as_deref(), total)?;
     page.position = Some(Position::new(record.need_int(0)?)?);
     Ok(page)
 }

@@ -36,13 +36,29 @@ pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &F
     builder.sql
 }
 
-/// A list, of all rows or of those of one parent: the position of the log, and the page as text.
+/// A list, of all rows or of those of one parent: the position of the log, the rows as text, null if there are none, and
+/// the number of all rows, each if it is wanted.
 pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
     let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
+    let parent = parent.map_or(Parent::None, Parent::Id);
+    // Not joined as those inside are: each time that a text of this length is joined to another one, it is copied.
     builder.sql.push("SELECT (SELECT position FROM tandem_head),");
-    builder.list(list, &parent.map_or(Parent::None, Parent::Id));
+    if list.wants_rows {
+        builder.rows(list, &parent);
+    } else {
+        builder.sql.push("CAST(NULL AS text)");
+    }
+    builder.sql.push(",");
+    if list.wants_total {
+        builder.total(list, &parent);
+    } else {
+        builder.sql.push("CAST(NULL AS bigint)");
+    }
     builder.sql
 }
+
+/// Its rows, its end and its number.
+const LIST_ARGUMENTS: usize = 3;
 
 /// What the rows of a list belong to.
 enum Parent<'a> {
@@ -85,7 +101,8 @@ impl<'c> Builder<'c> {
         let (catalog, resource) = (self.catalog, self.catalog.resource(shape.resource));
         let of_slot = |slot: &Slot| match slot {
             Slot::Column(field) => part::arguments(&resource.field(*field).ty),
-            Slot::Test(_) | Slot::ToOne { .. } | Slot::List(_) => 1,
+            Slot::Test(_) | Slot::ToOne { .. } => 1,
+            Slot::List(_) => LIST_ARGUMENTS,
         };
         let of_key = |term| part::arguments(order_type(catalog, shape.resource, term));
         let all = shape.slots.iter().map(of_slot).sum::<usize>() + keys.iter().map(of_key).sum::<usize>();
@@ -163,35 +180,36 @@ impl<'c> Builder<'c> {
         });
     }
 
-    /// Adds what is wanted of a list.
+    /// Adds what is wanted of a list as a part.
     fn list(&mut self, list: &List, parent: &Parent<'_>) {
-        let mut joined = Joined::open(&mut self.sql, 2);
         if list.wants_rows {
-            joined.next(&mut self.sql, 1);
+            // Of no rows, which are null, nothing is joined.
             self.rows(list, parent);
+            self.sql.push(",");
         }
+        self.sql.push("']'");
         if list.wants_total {
-            joined.next(&mut self.sql, 1);
-            let alias = self.aliases.next();
-            self.sql.push("(SELECT count(*)");
-            self.from(&list.shape, &alias);
-            self.matching(list, &alias, parent);
-            self.sql.push(")");
+            self.sql.push(",");
+            self.total(list, parent);
         }
-        if !list.wants_rows && !list.wants_total {
-            joined.next(&mut self.sql, 1).push("1");
-        }
-        joined.close(&mut self.sql);
+    }
+
+    fn total(&mut self, list: &List, parent: &Parent<'_>) {
+        let alias = self.aliases.next();
+        self.sql.push("(SELECT count(*)");
+        self.from(&list.shape, &alias);
+        self.matching(list, &alias, parent);
+        self.sql.push(")");
     }
 
     fn rows(&mut self, list: &List, parent: &Parent<'_>) {
         let alias = self.aliases.next();
         let page = self.aliases.next();
         self.sql.push(match self.sql.dialect() {
-            Dialect::Sqlite => "(SELECT concat('[',group_concat(",
-            Dialect::Postgres => "(SELECT concat('[',string_agg(",
+            Dialect::Sqlite => "(SELECT group_concat(",
+            Dialect::Postgres => "(SELECT string_agg(",
         });
-        self.sql.push(&page).push(".j,';'),']') FROM (SELECT ");
+        self.sql.push(&page).push(".j,';') FROM (SELECT ");
         let joins = self.object(&list.shape, &alias, Some(list));
         self.sql.push(" AS j FROM (SELECT ").push(&alias).push(".*");
         self.keyset(list, &alias).push_terms();
