@@ -67,6 +67,19 @@ pub(crate) struct PageInfo {
     pub(crate) end_cursor: Option<String>,
 }
 
+impl Field {
+    /// Whether it shows cursors of rows.
+    fn has_cursors(&self) -> bool {
+        match self {
+            Self::Edges(fields) => fields.iter().any(|(_, field)| matches!(field, EdgeField::Cursor)),
+            Self::PageInfo(fields) => {
+                fields.iter().any(|(_, field)| matches!(field, PageInfoField::StartCursor | PageInfoField::EndCursor))
+            }
+            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf => false,
+        }
+    }
+}
+
 impl ConnectionPlan {
     /// Plans a connection of a resource's rows: all of them, or those whose field `via` points at the row around.
     pub(crate) fn new(
@@ -83,6 +96,7 @@ impl ConnectionPlan {
         let mut shape = Shape::new(resource_id);
         let mut wants_rows = false;
         let mut wants_total = false;
+        let mut wants_cursors = false;
         let fields = context.within(paging.limit, || {
             let mut fields = Vec::new();
             for field in context.operation.sub_fields(selected, &names.connection) {
@@ -98,6 +112,7 @@ impl ConnectionPlan {
                     _ => Field::TypeName,
                 };
                 wants_rows |= matches!(planned, Field::Edges(_) | Field::Nodes(_) | Field::PageInfo(_));
+                wants_cursors |= planned.has_cursors();
                 fields.push((Key::new(field.key), planned));
             }
             Ok(fields)
@@ -113,7 +128,7 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total }))
+        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total, wants_cursors }))
     }
 
     /// Writes a page.
