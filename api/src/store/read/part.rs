@@ -94,13 +94,9 @@ pub(super) fn push(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl
         (Dialect::Sqlite, false) if is_uuid => wrapped(sql, "hex(", ")"),
         // `hex(NULL)` is an empty text.
         (Dialect::Sqlite, true) if is_uuid => wrapped(sql, "ifnull(nullif(hex(", "),''),'!')"),
-        // SQLite gives 15 digits of a float by itself; 17 are needed to read the same one again. SQLite finds all of them
-        // from 1e-80 to 1e100; beyond, it may be wrong in the last one.
-        (Dialect::Sqlite, false) if is_float => wrapped(sql, "printf('%!.17g',", ")"),
-        (Dialect::Sqlite, true) if is_float => {
-            wrapped(sql, "CASE WHEN ", " IS NULL THEN '!' ELSE ");
-            wrapped(sql, "printf('%!.17g',", ") END");
-        }
+        // SQLite gives 15 digits of a float by itself; 17 are needed to read the same one again.
+        (Dialect::Sqlite, false) if is_float => wrapped(sql, "tandem_float(", ")"),
+        (Dialect::Sqlite, true) if is_float => wrapped(sql, "ifnull(tandem_float(", "),'!')"),
         (Dialect::Sqlite, true) => wrapped(sql, "ifnull(", ",'!')"),
         (Dialect::Postgres, true) => wrapped(sql, "coalesce(CAST(", " AS text),'!')"),
         (Dialect::Sqlite | Dialect::Postgres, false) => value(sql),
