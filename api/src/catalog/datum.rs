@@ -92,6 +92,16 @@ impl Datum {
         size_of::<Self>() + inside
     }
 
+    /// A decimal of plain text; `None` if it is none or has too many digits after the point.
+    pub fn decimal(text: &str, scale: u8) -> Option<Self> {
+        parse_decimal(text, scale).map(Self::Decimal)
+    }
+
+    /// An instant, in microseconds since 1970; `None` if it is not between the years 1 and 9999.
+    pub fn instant(micros: i64) -> Option<Self> {
+        INSTANTS.contains(&micros).then_some(Self::Instant(micros))
+    }
+
     /// Order of two values of one type, as the databases order them: text by code point, numbers as numbers.
     /// `None` if either is null or the type has no order.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {

@@ -12,6 +12,7 @@ mod deletes;
 mod keyset;
 mod live;
 mod n_plus_one;
+mod nodes;
 mod replica;
 mod resource_file;
 mod resume;

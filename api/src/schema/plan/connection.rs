@@ -13,7 +13,7 @@ use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape};
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// Most rows of a page.
-const MAX_PAGE_SIZE: u32 = 1000;
+pub(crate) const MAX_PAGE_SIZE: u32 = 1000;
 
 /// How to write down a page.
 #[derive(Debug, Clone)]
@@ -63,6 +63,19 @@ pub(crate) struct PageInfo {
     pub(crate) end_cursor: Option<String>,
 }
 
+impl Field {
+    /// Whether it shows cursors of rows.
+    fn has_cursors(&self) -> bool {
+        match self {
+            Self::Edges(fields) => fields.iter().any(|(_, field)| matches!(field, EdgeField::Cursor)),
+            Self::PageInfo(fields) => {
+                fields.iter().any(|(_, field)| matches!(field, PageInfoField::StartCursor | PageInfoField::EndCursor))
+            }
+            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf => false,
+        }
+    }
+}
+
 impl ConnectionPlan {
     /// Plans a connection of a resource's rows: all of them, or those whose field `via` points at the row around.
     pub(crate) fn new(
@@ -79,6 +92,7 @@ impl ConnectionPlan {
         let mut shape = Shape::new(resource_id);
         let mut wants_rows = false;
         let mut wants_total = false;
+        let mut wants_cursors = false;
         let fields = context.within(paging.limit, || {
             let mut fields = Vec::new();
             for field in context.operation.sub_fields(selected, &names.connection) {
@@ -94,6 +108,7 @@ impl ConnectionPlan {
                     _ => Field::TypeName,
                 };
                 wants_rows |= matches!(planned, Field::Edges(_) | Field::Nodes(_) | Field::PageInfo(_));
+                wants_cursors |= planned.has_cursors();
                 fields.push((Key::new(field.key), planned));
             }
             Ok(fields)
@@ -109,7 +124,7 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total }))
+        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total, wants_cursors }))
     }
 
     /// Writes a page.
