@@ -75,8 +75,15 @@ impl Parameters {
             });
         };
         let variables = self.variables.unwrap_or_default();
-        Ok(Request { query, operation_name: self.operation_name, variables, extensions })
+        Ok(Request { query, operation_name: self.operation_name, variables, extensions, resume_after: None })
     }
+}
+
+/// Where a client of Server-Sent Events was when its connection broke.
+pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    // What is no text is no cursor, and is refused as one.
+    let id = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    id.filter(|id| !id.is_empty())
 }
 
 /// The request in the body of a POST.
