@@ -1,22 +1,25 @@
 //! `/graphql`: POST, GET for queries and for subscriptions in a stream, and the upgrade to WebSocket.
 //!
 //! What a request may be answered with follows from its `Accept`: a response, a stream, or either. A query or a mutation
-//! is answered with a response if that is accepted, a subscription always with a stream.
+//! is answered with a response if that is accepted, a subscription always with a stream. A body may be a batch, whose
+//! requests run side by side; the answers stand in the order of the requests, and none of them is a stream.
 
 use std::sync::Arc;
 
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::negotiate::{MediaType, is_json_body, response_type, stream_format};
-use super::read::{self, Refusal};
-use super::{Gateway, respond};
+use super::read::{self, Refusal, Requests};
+use super::{Gateway, respond, subscribe};
 use crate::auth::Principal;
-use crate::live::stream::{self, Format};
+use crate::live::stream::Format;
 use crate::live::{self, Executor, Problem};
-use crate::schema::{OperationKind, Request};
+use crate::schema::{OperationKind, Request, Response as GraphqlResponse};
 
 /// What the client accepts.
 #[derive(Clone, Copy)]
@@ -32,6 +35,15 @@ impl Accepted {
     }
 }
 
+/// What all requests of one exchange have in common.
+struct Exchange<'a, E> {
+    gateway: &'a Gateway<E>,
+    accepted: Accepted,
+    is_get: bool,
+    principal: Arc<Principal>,
+    deadline: Instant,
+}
+
 /// Answers every method.
 pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request: HttpRequest) -> Response {
     let is_get = request.method() == Method::GET;
@@ -41,8 +53,8 @@ pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request
     }
     let accepted = Accepted { response: response_type(request.headers()), stream: stream_format(request.headers()) };
     if !is_get && request.method() != Method::POST {
-        let message = "GraphQL requests are POST or, for queries, GET";
-        return respond::wrong_method(accepted.media(), "GET, POST", message);
+        let problem = Problem::bad_input("GraphQL requests are POST or, for queries and streams, GET");
+        return respond::wrong_method(accepted.media(), "GET, POST", problem);
     }
     if accepted.response.is_none() && accepted.stream.is_none() {
         let message = "only application/graphql-response+json, application/json, text/event-stream and \
@@ -62,99 +74,153 @@ async fn answer<E: Executor>(
     request: HttpRequest,
 ) -> Result<Response, Refusal> {
     let deadline = Instant::now() + gateway.settings.request_timeout;
-    let live = &gateway.live;
-    let principal = live.authenticator.authenticate(request.headers()).await;
+    let principal = gateway.live.authenticator.authenticate(request.headers()).await;
     let principal = principal.map_err(|error| (StatusCode::UNAUTHORIZED, Problem::from(error)))?;
-    let request = if is_get {
-        let resume_after = read::last_event_id(request.headers());
-        Request { resume_after, ..read::url(request.uri())? }
-    } else {
-        posted(gateway, request, deadline).await?
+    let exchange = Exchange { gateway, accepted, is_get, principal, deadline };
+    let resume_after = read::last_event_id(request.headers());
+    let requests = match is_get {
+        true => Requests::One(read::url(request.uri())?),
+        false => posted(gateway, request, deadline).await?,
     };
-
-    let kind = match live.executor.operation_kind(&request) {
-        Ok(kind) => kind,
-        Err(response) => {
-            return match (accepted.response, accepted.stream) {
-                (Some(media), _) => Ok(respond::graphql(media, request_error_status(media), response.body)),
-                (None, Some(format)) => streamed(gateway, format, &principal, request),
-                (None, None) => Ok(respond::graphql(MediaType::Json, StatusCode::BAD_REQUEST, response.body)),
-            };
+    match requests {
+        Requests::One(request) => exchange.one(Request { resume_after, ..request }).await,
+        Requests::Batch(_) if accepted.response.is_none() => {
+            Err((StatusCode::NOT_ACCEPTABLE, Problem::bad_input("a batch is answered with JSON, not with a stream")))
         }
-    };
-    if is_get && kind == OperationKind::Mutation {
-        return Ok(respond::wrong_method(accepted.media(), "POST", "a mutation must be a POST"));
-    }
-    match (kind, accepted.response, accepted.stream) {
-        (OperationKind::Subscription, Some(_), Some(format @ Format::Multipart { .. })) => {
-            parts(gateway, format, accepted.media(), &principal, request).await
-        }
-        (OperationKind::Subscription, _, Some(format))
-        | (OperationKind::Query | OperationKind::Mutation, None, Some(format)) => {
-            streamed(gateway, format, &principal, request)
-        }
-        (OperationKind::Subscription, _, None) => {
-            let message = "a subscription runs over WebSocket, or over HTTP with Accept: text/event-stream or \
-                           multipart/mixed;subscriptionSpec=1.0";
-            Err((request_error_status(accepted.media()), Problem::bad_input(message)))
-        }
-        (OperationKind::Query | OperationKind::Mutation, _, _) => {
-            let media = accepted.media();
-            let response = timeout_at(deadline, live.executor.execute(request, principal)).await;
-            let response = response.map_err(|_| (StatusCode::GATEWAY_TIMEOUT, Problem::timeout()))?;
-            let status = if response.is_request_error { request_error_status(media) } else { StatusCode::OK };
-            Ok(respond::graphql(media, status, response.body))
+        Requests::Batch(requests) => {
+            let answers = join_all(requests.into_iter().map(|request| exchange.of_batch(request))).await;
+            Ok(respond::graphql(accepted.media(), StatusCode::OK, list(answers)))
         }
     }
 }
 
-/// The request in the body of a POST, which has until then to arrive.
-pub async fn posted<E: Executor>(
+/// What is in the body of a POST, which has until then to arrive.
+pub(super) async fn posted<E: Executor>(
     gateway: &Gateway<E>,
     request: HttpRequest,
     deadline: Instant,
-) -> Result<Request, Refusal> {
+) -> Result<Requests, Refusal> {
     let (parts, body) = request.into_parts();
     check_body_type(&parts.headers)?;
-    let body = read::body(&parts.headers, body, gateway.settings.max_body_bytes);
-    let body = timeout_at(deadline, body)
-        .await
-        .map_err(|_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time")))?;
-    Ok(Request { resume_after: read::last_event_id(&parts.headers), ..read::json(&body?)? })
+    let body = timeout_at(deadline, read::body(&parts.headers, body, gateway.settings.max_body_bytes)).await;
+    let late = |_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time"));
+    read::json(&body.map_err(late)??, gateway.settings.max_batch.into())
 }
 
-/// The operation in a stream, which also tells what is wrong with it.
-fn streamed<E: Executor>(
-    gateway: &Gateway<E>,
-    format: Format,
-    principal: &Arc<Principal>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let events = stream::of_request(&gateway.live, format, principal, request)?;
-    Ok(respond::stream(format.content_type(), events))
+/// Why an operation was not run.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is malformed.
+    Malformed(Problem),
+    /// It is well-formed, but there is nothing in it that can be run here.
+    Request(Problem),
+    /// A mutation came as a GET.
+    Method(Problem),
+    /// It took too long.
+    Time(Problem),
 }
 
-/// The subscription in parts if it can start, else a response that says why not: clients that accept both expect it so.
-async fn parts<E: Executor>(
-    gateway: &Gateway<E>,
-    format: Format,
-    media: MediaType,
-    principal: &Arc<Principal>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let live = &gateway.live;
-    let kind = OperationKind::Subscription;
-    let begun = live::begin(&live.executor, kind, request, Arc::clone(principal), live.request_timeout).await;
-    match begun {
-        Ok(outputs) => {
-            let events = stream::of_outputs(live, format, principal, outputs)?;
-            Ok(respond::stream(format.content_type(), events))
+impl Refused {
+    /// As the client is told.
+    pub(super) fn problem(&self) -> &Problem {
+        match self {
+            Self::Malformed(problem) | Self::Request(problem) | Self::Method(problem) | Self::Time(problem) => problem,
         }
-        Err(live::Refusal::Response(response)) => {
-            Ok(respond::graphql(media, request_error_status(media), response.body))
-        }
-        Err(live::Refusal::Timeout) => Err((StatusCode::GATEWAY_TIMEOUT, Problem::timeout())),
     }
+}
+
+/// The kind of the operation that the request selects, or the response that says why there is none. The document may be
+/// one that is known by its hash.
+pub(super) fn prepare<E: Executor>(
+    gateway: &Gateway<E>,
+    request: &mut Request,
+) -> Result<Result<OperationKind, GraphqlResponse>, Refused> {
+    let hash = gateway.persisted.resolve(request)?;
+    let kind = gateway.live.executor.operation_kind(request);
+    if let (Ok(_), Some(hash)) = (&kind, hash) {
+        gateway.persisted.keep(hash, &request.query);
+    }
+    Ok(kind)
+}
+
+impl<E: Executor> Exchange<'_, E> {
+    /// Answers the only request.
+    async fn one(&self, mut request: Request) -> Result<Response, Refusal> {
+        let Accepted { response, stream } = self.accepted;
+        let media = self.accepted.media();
+        let kind = match prepare(self.gateway, &mut request) {
+            Ok(kind) => kind,
+            Err(refused) => return Ok(single(media, Err(refused))),
+        };
+        let live = &self.gateway.live;
+        match (kind, response, stream) {
+            (Ok(OperationKind::Mutation), ..) if self.is_get => {
+                Ok(single(media, Err(Refused::Method(Problem::bad_input("a mutation must be a POST")))))
+            }
+            (Ok(OperationKind::Subscription), Some(_), Some(format @ Format::Multipart { .. })) => {
+                match subscribe::in_parts(live, format, &self.principal, request).await? {
+                    Ok(response) => Ok(response),
+                    Err(response) => Ok(single(media, Ok(response))),
+                }
+            }
+            (Ok(OperationKind::Subscription), _, Some(format)) | (Ok(_) | Err(_), None, Some(format)) => {
+                subscribe::streamed(live, format, &self.principal, request)
+            }
+            (Err(response), ..) => Ok(single(media, Ok(response))),
+            (Ok(kind), ..) => Ok(single(media, self.execute(kind, request).await)),
+        }
+    }
+
+    /// Answers one request of several.
+    async fn of_batch(&self, request: Result<Request, Problem>) -> Result<GraphqlResponse, Refused> {
+        let mut request = request.map_err(Refused::Malformed)?;
+        match prepare(self.gateway, &mut request)? {
+            Ok(kind) => self.execute(kind, request).await,
+            Err(response) => Ok(response),
+        }
+    }
+
+    /// Runs a query or a mutation to its response, before the deadline.
+    async fn execute(&self, kind: OperationKind, request: Request) -> Result<GraphqlResponse, Refused> {
+        match kind {
+            OperationKind::Query | OperationKind::Mutation => {}
+            OperationKind::Subscription => {
+                let message = "a subscription runs over WebSocket, or over HTTP with Accept: text/event-stream or \
+                               multipart/mixed;subscriptionSpec=1.0";
+                return Err(Refused::Request(Problem::bad_input(message)));
+            }
+        }
+        let response = self.gateway.live.executor.execute(request, Arc::clone(&self.principal));
+        timeout_at(self.deadline, response).await.map_err(|_| Refused::Time(Problem::timeout()))
+    }
+}
+
+fn single(media: MediaType, answer: Result<GraphqlResponse, Refused>) -> Response {
+    match answer {
+        Ok(response) => {
+            let status = if response.is_request_error { request_error_status(media) } else { StatusCode::OK };
+            respond::graphql(media, status, response.body)
+        }
+        Err(Refused::Malformed(problem)) => respond::refused(media, StatusCode::BAD_REQUEST, &problem),
+        Err(Refused::Request(problem)) => respond::refused(media, request_error_status(media), &problem),
+        Err(Refused::Method(problem)) => respond::wrong_method(media, "POST", problem),
+        Err(Refused::Time(problem)) => respond::refused(media, StatusCode::GATEWAY_TIMEOUT, &problem),
+    }
+}
+
+/// The answers of a batch, in the order of its requests. Each says for itself what became of its request.
+fn list(answers: Vec<Result<GraphqlResponse, Refused>>) -> Bytes {
+    let bodies = answers.into_iter().map(|answer| match answer {
+        Ok(response) => response.body,
+        Err(refused) => refused.problem().response(),
+    });
+    let mut out = Vec::new();
+    for body in bodies {
+        out.push(if out.is_empty() { b'[' } else { b',' });
+        out.extend_from_slice(&body);
+    }
+    out.push(b']');
+    out.into()
 }
 
 fn check_body_type(headers: &HeaderMap) -> Result<(), Refusal> {

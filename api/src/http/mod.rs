@@ -9,10 +9,12 @@ mod console;
 mod graphql;
 mod health;
 mod negotiate;
+mod persisted;
 mod read;
 mod respond;
 mod stall;
 mod stream;
+mod subscribe;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use crate::config::HttpSettings;
 use crate::live::{Executor, Live};
 
 pub use health::{NotReady, Readiness};
+pub use persisted::PersistedQueries;
 pub use stall::drop_stalled;
 
 /// How long a browser may remember that an origin is allowed.
@@ -40,6 +43,8 @@ pub struct Gateway<E> {
     pub live: Arc<Live<E>>,
     /// Limits and origins.
     pub settings: HttpSettings,
+    /// The documents that clients name by their hashes.
+    pub persisted: PersistedQueries,
     /// Says whether the server can do its work.
     pub readiness: Readiness,
 }

@@ -3,18 +3,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::graphql::posted;
+use super::graphql::{posted, prepare};
 use super::negotiate::{MediaType, accepts_text, response_type, stream_format};
-use super::read::Refusal;
+use super::read::{self, Refusal, Requests};
 use super::{Gateway, respond};
 use crate::auth::Principal;
 use crate::live::stream::Format;
@@ -26,8 +25,6 @@ use crate::schema::Request;
 const TOKEN_HEADER: &str = "x-graphql-event-stream-token";
 
 /// What may stand in the URL.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Parameters {
     token: Option<String>,
     operation_id: Option<String>,
@@ -43,7 +40,7 @@ pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request
         Method::DELETE => stop(&gateway, &request.into_parts().0).await,
         _ => {
             let message = "a stream is reserved with PUT, connected with GET, and used with POST and DELETE";
-            return respond::wrong_method(media, "DELETE, GET, POST, PUT", message);
+            return respond::wrong_method(media, "DELETE, GET, POST, PUT", Problem::bad_input(message));
         }
     };
     answer.unwrap_or_else(|(status, problem)| respond::refused(media, status, &problem))
@@ -77,13 +74,18 @@ async fn start<E: Executor>(gateway: &Gateway<E>, media: MediaType, request: Htt
     let live = &gateway.live;
     let caller = caller(gateway, request.headers()).await?;
     let stream = find(gateway, request.headers(), &parameters(request.uri())?, Some(&caller))?;
-    let mut request = posted(gateway, request, deadline).await?;
+    let resume_after = read::last_event_id(request.headers());
+    let Requests::One(request) = posted(gateway, request, deadline).await? else {
+        return Err(bad_request("a batch cannot run in a stream; start each operation by itself"));
+    };
+    let mut request = Request { resume_after, ..request };
     let id = operation_id(&mut request)?;
     // Only 202 says that the operation runs, so nothing that is wrong with it is answered with 200.
     let refused = |body| Ok(respond::graphql(media, StatusCode::BAD_REQUEST, body));
-    let kind = match live.executor.operation_kind(&request) {
-        Ok(kind) => kind,
-        Err(response) => return refused(response.body),
+    let kind = match prepare(gateway, &mut request) {
+        Ok(Ok(kind)) => kind,
+        Ok(Err(response)) => return refused(response.body),
+        Err(problem) => return refused(problem.problem().response()),
     };
     match stream.start(live, &id, kind, request).await {
         Ok(true) => Ok(respond::empty(StatusCode::ACCEPTED)),
@@ -111,8 +113,8 @@ async fn caller<E: Executor>(gateway: &Gateway<E>, headers: &HeaderMap) -> Resul
 }
 
 fn parameters(uri: &Uri) -> Result<Parameters, Refusal> {
-    let read = Query::<Parameters>::try_from_uri(uri);
-    read.map(|Query(parameters)| parameters).map_err(|_| bad_request("the parameters in the URL cannot be read"))
+    let [token, operation_id] = read::parameters(uri, ["token", "operationId"])?;
+    Ok(Parameters { token, operation_id })
 }
 
 fn find<E: Executor>(

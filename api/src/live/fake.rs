@@ -17,7 +17,7 @@ use super::{Executor, Live};
 use crate::auth::{Authenticator, NewToken, Principal, issue};
 use crate::auth::{KeySource, Secret};
 use crate::config::{Settings, settings};
-use crate::http::{Gateway, NotReady, drop_stalled, router};
+use crate::http::{Gateway, NotReady, PersistedQueries, drop_stalled, router};
 use crate::schema::{Item, OperationKind, Request, Response, Subscribed};
 
 /// As the server's, but short.
@@ -164,7 +164,8 @@ impl TestServer {
             let reasons = reasons.clone();
             async move { reasons }.boxed()
         });
-        let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), readiness });
+        let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
+        let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), persisted, readiness });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let listener = drop_stalled(listener, settings.live.live_write_timeout + STALL_GRACE);
