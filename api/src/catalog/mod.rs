@@ -37,5 +37,5 @@ pub use filter::Filter;
 pub use filter_input::FilterError;
 pub use image::{Image, Needs, Row};
 pub use model::*;
-pub use operator::{Operand, Operator};
+pub use operator::{Operand, Operator, Quantifier};
 pub use parse::parse;

@@ -4,6 +4,7 @@
 
 mod connection;
 mod error;
+mod float_sum;
 mod lock;
 mod record;
 mod sql;

@@ -9,6 +9,7 @@ use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionTy
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Error;
+use super::float_sum;
 use super::record::Record;
 use super::sql::Sql;
 
@@ -36,6 +37,7 @@ pub(super) fn prepare(path: &str) -> Result<(), Error> {
 pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
     let conn = rusqlite::Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
     conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    float_sum::register(&conn).map_err(|e| Error::Other(e.to_string()))?;
     let conn: DatabaseConnection = DatabaseConnectionType::RusqliteSharedConnection(conn.into()).into();
     for pragma in [
         "PRAGMA busy_timeout = 5000",

@@ -6,15 +6,19 @@ use crate::database::{Dialect, Sql, postgres_list};
 
 /// Adds the expression of a column's value as JSON.
 pub(super) fn push_json(sql: &mut Sql, alias: &str, field: &Field) {
-    let column = |sql: &mut Sql| {
+    push_json_of(sql, &field.ty, &|sql| {
         sql.column(alias, &field.column);
-    };
+    });
+}
+
+/// Adds a value of this type as JSON.
+pub(super) fn push_json_of(sql: &mut Sql, ty: &FieldType, column: &dyn Fn(&mut Sql)) {
     let wrapped = |sql: &mut Sql, before: &str, after: &str| {
         sql.push(before);
         column(sql);
         sql.push(after);
     };
-    match (sql.dialect(), &field.ty) {
+    match (sql.dialect(), ty) {
         // JSON knows no blobs.
         (Dialect::Sqlite, FieldType::RowId | FieldType::ToOne { .. } | FieldType::Scalar(Scalar::Uuid)) => {
             // `hex(NULL)` is an empty text.

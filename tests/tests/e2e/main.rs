@@ -4,6 +4,7 @@
 
 mod access;
 mod access_property;
+mod aggregates;
 mod chain;
 mod crash;
 mod crud;
@@ -11,6 +12,7 @@ mod crud_lists;
 mod deletes;
 mod live;
 mod n_plus_one;
+mod related_lists;
 mod replica;
 mod resource_file;
 mod resume;

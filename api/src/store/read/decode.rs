@@ -3,8 +3,10 @@
 use entity::Position;
 use serde_json::Value;
 
-use super::order_type;
+use super::aggregate::Aggregated;
+use super::grouping::GroupPage;
 use super::shape::{List, Shape, Slot};
+use super::{order_type, summary};
 use crate::catalog::{Catalog, Datum};
 use crate::database::Error;
 
@@ -28,8 +30,19 @@ pub struct Page {
     pub has_more: bool,
     /// How many rows there are in all, if that was asked for.
     pub total: Option<i64>,
+    /// What is known of all rows, if that was asked for.
+    pub summary: Option<Box<Summary>>,
     /// The position of the log at which this was read, if it is not that of the page around it.
     pub position: Option<Position>,
+}
+
+/// What is known of all rows of a list, whatever the page.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// In the order of [`List::aggregates`].
+    pub aggregates: Vec<Aggregated>,
+    /// In the order of [`List::groupings`].
+    pub groups: Vec<GroupPage>,
 }
 
 /// Reads one object.
@@ -50,7 +63,14 @@ fn corrupt(catalog: &Catalog, shape: &Shape) -> Error {
 }
 
 fn object(catalog: &Catalog, shape: &Shape, value: &Value) -> Option<Vec<Node>> {
-    let values = value.as_array().filter(|values| values.len() == shape.slots.len())?;
+    nodes(catalog, shape, value.as_array()?)
+}
+
+/// Reads the slots of a shape.
+pub(super) fn nodes(catalog: &Catalog, shape: &Shape, values: &[Value]) -> Option<Vec<Node>> {
+    if values.len() != shape.slots.len() {
+        return None;
+    }
     shape.slots.iter().zip(values).map(|(slot, value)| node(catalog, shape, slot, value)).collect()
 }
 
@@ -84,5 +104,7 @@ fn page(catalog: &Catalog, list: &List, value: &Value) -> Option<Page> {
     if list.paging.is_backward {
         rows.reverse();
     }
-    Some(Page { rows, has_more, total, position: None })
+    let mut page = Page { rows, has_more, total, summary: None, position: None };
+    summary::decode(catalog, list, parts.get(2), &mut page)?;
+    Some(page)
 }

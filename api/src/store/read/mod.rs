@@ -4,21 +4,27 @@
 //! position of the log in that snapshot is read along with it.
 //!
 //! - [`shape`]: what is wanted
+//! - [`aggregate`], [`grouping`]: numbers about all rows that match, and about groups of them
 //! - `statement`: as SQL
 //! - `decode`: what came back
 //! - `from_image`: the same tree, of an event's image
 
+pub mod aggregate;
 mod decode;
 mod from_image;
+pub mod grouping;
 mod keyset;
 pub mod shape;
 mod statement;
+mod summary;
 
 use entity::Position;
 use uuid::Uuid;
 
-pub use decode::{Node, Page};
+pub use aggregate::{Aggregate, Aggregated};
+pub use decode::{Node, Page, Summary};
 pub use from_image::from_image;
+pub use grouping::{DatePart, Group, GroupKey, GroupPage, Grouping};
 pub use shape::{List, OrderTerm, Paging, Shape, Slot};
 
 use crate::catalog::{Catalog, Datum, FieldId, Filter, ResourceId};

@@ -36,16 +36,16 @@ pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Opt
 }
 
 /// What the rows of a list belong to.
-enum Parent<'a> {
+pub(super) enum Parent<'a> {
     None,
     Alias(&'a str),
     Id(Uuid),
 }
 
-struct Builder<'c> {
-    sql: Sql,
-    aliases: Aliases,
-    catalog: &'c Catalog,
+pub(super) struct Builder<'c> {
+    pub(super) sql: Sql,
+    pub(super) aliases: Aliases,
+    pub(super) catalog: &'c Catalog,
 }
 
 impl Builder<'_> {
@@ -53,7 +53,7 @@ impl Builder<'_> {
         self.catalog.resource(shape.resource)
     }
 
-    fn from(&mut self, shape: &Shape, alias: &str) {
+    pub(super) fn from(&mut self, shape: &Shape, alias: &str) {
         let table = self.catalog.resource(shape.resource);
         self.sql.push(" FROM ").ident(&table.prefix).push(" AS ").push(alias);
     }
@@ -74,7 +74,7 @@ impl Builder<'_> {
         self.sql.push(")");
     }
 
-    fn slot(&mut self, shape: &Shape, slot: &Slot, alias: &str) {
+    pub(super) fn slot(&mut self, shape: &Shape, slot: &Slot, alias: &str) {
         match slot {
             Slot::Column(field) => {
                 let field = self.catalog.resource(shape.resource).field(*field);
@@ -103,7 +103,7 @@ impl Builder<'_> {
     }
 
     /// Marks a subquery's text as JSON again, which SQLite forgets at the end of a subquery.
-    fn json(&mut self, inner: impl FnOnce(&mut Self)) {
+    pub(super) fn json(&mut self, inner: impl FnOnce(&mut Self)) {
         match self.sql.dialect() {
             Dialect::Sqlite => {
                 self.sql.push("json(");
@@ -114,7 +114,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Adds `[[row, …], number]`.
+    /// Adds `[[row, …], number]`, and a summary if it is wanted.
     fn list(&mut self, list: &List, parent: &Parent<'_>) {
         self.sql.push(columns::array_function(self.sql.dialect())).push("(");
         if list.wants_rows {
@@ -131,6 +131,10 @@ impl Builder<'_> {
             self.sql.push(")");
         } else {
             self.sql.push("NULL");
+        }
+        if list.wants_summary() {
+            self.sql.push(",");
+            self.summary(list, parent);
         }
         self.sql.push(")");
     }
@@ -168,7 +172,7 @@ impl Builder<'_> {
         Keyset { sql: &mut self.sql, aliases: &mut self.aliases, catalog: self.catalog, list, alias }
     }
 
-    fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
+    pub(super) fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
         self.sql.push(" WHERE ");
         if let Some(via) = list.via {
             let column = self.resource(&list.shape).field(via).column.clone();
