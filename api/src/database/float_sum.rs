@@ -4,7 +4,7 @@
 //! have different sums. Here they are added as the decimal numbers that clients see, exactly, and whoever reads the sum
 //! rounds it once. PostgreSQL does the same with `numeric`.
 
-use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::functions::{Aggregate, Context};
 
 /// 10 to this power is the unit of the first bin: less than the last digit of the least float.
 const LEAST_EXPONENT: i32 = -345;
@@ -56,7 +56,8 @@ impl Sum {
     }
 }
 
-struct FloatSum;
+/// The function: of no floats, or only nulls, null.
+pub(super) struct FloatSum;
 
 impl Aggregate<Option<Sum>, Option<String>> for FloatSum {
     fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<Sum>> {
@@ -73,12 +74,6 @@ impl Aggregate<Option<Sum>, Option<String>> for FloatSum {
     fn finalize(&self, _: &mut Context<'_>, sum: Option<Option<Sum>>) -> rusqlite::Result<Option<String>> {
         Ok(sum.flatten().map(|sum| sum.text()))
     }
-}
-
-/// Makes the function known to a connection.
-pub(super) fn register(connection: &rusqlite::Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    connection.create_aggregate_function("tandem_float_sum", 1, flags, FloatSum)
 }
 
 #[cfg(test)]

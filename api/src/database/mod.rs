@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod float_sum;
 mod lock;
+mod look_up;
 mod record;
 mod sql;
 mod sqlite;

@@ -90,8 +90,8 @@ fn push_exists(
 }
 
 /// Halves in parentheses: SQLite takes a chain of a thousand operators for an expression a thousand deep, and refuses it.
-fn push_all(sql: &mut Sql, separator: &str, filters: &[Filter], each: &mut impl FnMut(&mut Sql, &Filter)) {
-    let (left, right) = filters.split_at(filters.len() / 2);
+fn push_all<T>(sql: &mut Sql, separator: &str, terms: &[T], each: &mut impl FnMut(&mut Sql, &T)) {
+    let (left, right) = terms.split_at(terms.len() / 2);
     sql.push("(");
     if !left.is_empty() {
         push_all(sql, separator, left, each);

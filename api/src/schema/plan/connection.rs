@@ -18,7 +18,7 @@ use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, Summary, or
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// Most rows of a page.
-const MAX_PAGE_SIZE: u32 = 1000;
+pub(crate) const MAX_PAGE_SIZE: u32 = 1000;
 
 /// How to write down a page.
 #[derive(Debug, Clone)]
@@ -71,6 +71,21 @@ pub(crate) struct PageInfo {
     pub(crate) end_cursor: Option<String>,
 }
 
+impl Field {
+    /// Whether it shows cursors of rows.
+    fn has_cursors(&self) -> bool {
+        match self {
+            Self::Edges(fields) => fields.iter().any(|(_, field)| matches!(field, EdgeField::Cursor)),
+            Self::PageInfo(fields) => {
+                fields.iter().any(|(_, field)| matches!(field, PageInfoField::StartCursor | PageInfoField::EndCursor))
+            }
+            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf | Self::Aggregate(_) | Self::Groups(..) => {
+                false
+            }
+        }
+    }
+}
+
 impl ConnectionPlan {
     /// Plans a connection of a resource's rows: all of them, or those whose field `via` points at the row around.
     pub(crate) fn new(
@@ -85,7 +100,7 @@ impl ConnectionPlan {
         let paging = paging(context.catalog, resource_id, &order, &arguments)?;
         let client_filter = filter::parse(context, resource_id, arguments.get("filter"))?;
         let mut shape = Shape::new(resource_id);
-        let mut wants_total = false;
+        let (mut wants_total, mut wants_cursors) = (false, false);
         let (mut aggregates, mut groupings) = (Vec::new(), Vec::new());
         let selection = context.operation.sub_fields(selected, &names.connection);
         let wants_rows = selection.iter().any(|field| matches!(field.name, "edges" | "nodes" | "pageInfo"));
@@ -111,6 +126,7 @@ impl ConnectionPlan {
                 }
                 _ => Field::TypeName,
             };
+            wants_cursors |= planned.has_cursors();
             fields.push((Key::new(field.key), planned));
         }
         let plan = Self {
@@ -124,7 +140,10 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total, aggregates, groupings }))
+        Ok((
+            plan,
+            List { via, filter, order, paging, shape, wants_rows, wants_total, wants_cursors, aggregates, groupings },
+        ))
     }
 
     /// Writes a page.

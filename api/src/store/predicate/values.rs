@@ -23,7 +23,14 @@ pub fn bound_values(filter: &Filter) -> usize {
         Filter::Field(_, test) => match test {
             Test::IsNull(_) | Test::IsEmpty(_) => 0,
             // Some text tests bind theirs twice.
-            Test::Compare(..) | Test::Text(..) | Test::HasEvery(_) | Test::HasSome(_) => 2,
+            Test::Compare(..) | Test::Text(..) => 2,
+            Test::HasEvery(values) | Test::HasSome(values) => {
+                if has_floats(values) {
+                    values.len()
+                } else {
+                    1
+                }
+            }
             Test::In(values) | Test::NotIn(values) if is_bound_as_one(values) => 1,
             Test::In(values) | Test::NotIn(values) => values.len(),
         },
@@ -32,7 +39,11 @@ pub fn bound_values(filter: &Filter) -> usize {
 
 /// SQLite reads a float from JSON not as exactly as it compares it.
 fn is_bound_as_one(values: &[Datum]) -> bool {
-    values.len() >= LONG_LIST && !values.iter().any(|value| matches!(value, Datum::Float(_)))
+    values.len() >= LONG_LIST && !has_floats(values)
+}
+
+fn has_floats(values: &[Datum]) -> bool {
+    values.iter().any(|value| matches!(value, Datum::Float(_)))
 }
 
 /// Equal to one of these, or not null and equal to none of these.
@@ -86,6 +97,7 @@ fn comparable(dialect: Dialect, ty: &FieldType, value: &Datum) -> Value {
 pub(super) fn push_has_every(sql: &mut Sql, alias: &str, field: &Field, values: &[Datum]) {
     let wanted = Datum::List(values.to_vec());
     match sql.dialect() {
+        Dialect::Sqlite if has_floats(values) => push_floats(sql, alias, field, values, " AND "),
         Dialect::Sqlite => {
             sql.push("(").column(alias, &field.column).push(" IS NOT NULL AND NOT EXISTS(SELECT 1 FROM json_each(");
             sql.bind(wanted.image_text(&field.ty))
@@ -102,6 +114,7 @@ pub(super) fn push_has_every(sql: &mut Sql, alias: &str, field: &Field, values: 
 pub(super) fn push_has_some(sql: &mut Sql, alias: &str, field: &Field, values: &[Datum]) {
     let wanted = Datum::List(values.to_vec());
     match sql.dialect() {
+        Dialect::Sqlite if has_floats(values) => push_floats(sql, alias, field, values, " OR "),
         // Limited, as every EXISTS for SQLite is.
         Dialect::Sqlite => {
             sql.push("EXISTS(SELECT 1 FROM json_each(").column(alias, &field.column);
@@ -115,4 +128,16 @@ pub(super) fn push_has_some(sql: &mut Sql, alias: &str, field: &Field, values: &
                 .push(" @> jsonb_build_array(wanted.item))");
         }
     }
+}
+
+/// A list of floats has each (or any) of these.
+fn push_floats(sql: &mut Sql, alias: &str, field: &Field, values: &[Datum], separator: &str) {
+    super::push_all(sql, separator, values, &mut |sql, value| {
+        sql.push("tandem_has_float(").column(alias, &field.column).push(",");
+        match value {
+            Datum::Float(float) => sql.bind(*float),
+            _ => sql.push("NULL"),
+        };
+        sql.push(")");
+    });
 }

@@ -3,11 +3,10 @@
 //! Sums are exact, and what is not exact is rounded once: means, and sums of floats, which are added as the decimal
 //! numbers that clients see. So the result does not depend on the order of the rows, nor on the database.
 
-use serde_json::Value;
-
+use super::part::{self, Joined};
+use super::scan::Scanner;
 use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, ResourceId, Scalar};
 use crate::database::{Dialect, Sql};
-use crate::store::columns;
 
 /// Digits that the mean of Decimals has after the point, beyond those of the field.
 pub const MEAN_EXTRA_DIGITS: u8 = 6;
@@ -31,50 +30,64 @@ pub enum Aggregate {
 /// [`Datum::Text`], for it may have more digits than a field can hold. `None` if it is beyond the greatest Float.
 pub type Aggregated = Option<Datum>;
 
-/// Adds a JSON array of what [`decode`] reads.
+/// Adds the numbers as parts, which [`decode`] reads.
 pub(super) fn push(sql: &mut Sql, catalog: &Catalog, resource: ResourceId, alias: &str, aggregates: &[Aggregate]) {
-    let array = columns::array_function(sql.dialect());
+    let dialect = sql.dialect();
     let field = |id: &FieldId| catalog.resource(resource).field(*id);
-    sql.push(array).push("(");
-    sql.list(",", aggregates, |sql, aggregate| match aggregate {
-        Aggregate::Count => {
-            sql.push("count(*)");
+    let arguments = |aggregate: &Aggregate| match aggregate {
+        Aggregate::Count => 1,
+        Aggregate::Sum(id) => sum_arguments(dialect, field(id)),
+        Aggregate::Avg(id) => sum_arguments(dialect, field(id)) + 1,
+        Aggregate::Min(id) | Aggregate::Max(id) => part::arguments(&field(id).ty),
+    };
+    let mut joined = Joined::open(sql, aggregates.iter().map(arguments).sum());
+    for aggregate in aggregates {
+        joined.next(sql, arguments(aggregate));
+        match aggregate {
+            Aggregate::Count => {
+                sql.push("count(*)");
+            }
+            Aggregate::Sum(id) => push_sum(sql, alias, field(id)),
+            Aggregate::Avg(id) => {
+                push_sum(sql, alias, field(id));
+                sql.push(",count(").column(alias, &field(id).column).push(")");
+            }
+            Aggregate::Min(id) => push_extreme(sql, alias, field(id), "min("),
+            Aggregate::Max(id) => push_extreme(sql, alias, field(id), "max("),
         }
-        Aggregate::Sum(id) => push_sum(sql, alias, field(id)),
-        Aggregate::Avg(id) => {
-            sql.push(array).push("(");
-            push_sum(sql, alias, field(id));
-            sql.push(",count(").column(alias, &field(id).column).push("))");
-        }
-        Aggregate::Min(id) => push_extreme(sql, alias, field(id), "min("),
-        Aggregate::Max(id) => push_extreme(sql, alias, field(id), "max("),
-    });
-    sql.push(")");
+    }
+    joined.close(sql);
 }
 
 fn push_extreme(sql: &mut Sql, alias: &str, field: &Field, function: &str) {
-    columns::push_json_of(sql, &field.ty, &|sql| {
+    part::push(sql, &field.ty, true, |sql| {
         sql.push(function).column(alias, &field.column).push(")");
     });
 }
 
-/// Adds a sum in a form that loses nothing. SQLite's own fails beyond 64 bits: it adds the halves of the numbers.
+/// Whether a sum comes in two halves: SQLite's own fails beyond 64 bits.
+fn is_halved(dialect: Dialect, field: &Field) -> bool {
+    dialect == Dialect::Sqlite && field.ty != FieldType::Scalar(Scalar::Float)
+}
+
+fn sum_arguments(dialect: Dialect, field: &Field) -> usize {
+    if is_halved(dialect, field) { 2 } else { 1 }
+}
+
+/// Adds a sum in a form that loses nothing; `!` for null.
 fn push_sum(sql: &mut Sql, alias: &str, field: &Field) {
-    match (sql.dialect(), &field.ty) {
-        (Dialect::Sqlite, FieldType::Scalar(Scalar::Float)) => {
-            sql.push("tandem_float_sum(").column(alias, &field.column).push(")");
-        }
-        (Dialect::Sqlite, _) => {
-            sql.push("json_array(sum(").column(alias, &field.column).push(">>32),sum(");
-            sql.column(alias, &field.column).push("&4294967295))");
-        }
-        (Dialect::Postgres, FieldType::Scalar(Scalar::Float)) => {
-            sql.push("CAST(sum(CAST(CAST(").column(alias, &field.column).push(" AS text) AS numeric)) AS text)");
-        }
-        (Dialect::Postgres, _) => {
-            sql.push("CAST(sum(").column(alias, &field.column).push(") AS text)");
-        }
+    let is_float = field.ty == FieldType::Scalar(Scalar::Float);
+    if is_halved(sql.dialect(), field) {
+        sql.push("ifnull(sum(").column(alias, &field.column).push(">>32),'!'),ifnull(sum(");
+        sql.column(alias, &field.column).push("&4294967295),'!')");
+        return;
     }
+    let (before, after) = match (sql.dialect(), is_float) {
+        (Dialect::Sqlite, _) => ("ifnull(tandem_float_sum(", "),'!')"),
+        (Dialect::Postgres, true) => ("coalesce(CAST(sum(CAST(CAST(", " AS text) AS numeric)) AS text),'!')"),
+        (Dialect::Postgres, false) => ("coalesce(CAST(sum(", ") AS text),'!')"),
+    };
+    sql.push(before).column(alias, &field.column).push(after);
 }
 
 /// Reads what came of the aggregates; `None` if it does not fit.
@@ -82,23 +95,27 @@ pub(super) fn decode(
     catalog: &Catalog,
     resource: ResourceId,
     aggregates: &[Aggregate],
-    value: &Value,
+    scanner: &mut Scanner<'_>,
 ) -> Option<Vec<Aggregated>> {
-    let values = value.as_array().filter(|values| values.len() == aggregates.len())?;
-    let ty = |id: &FieldId| &catalog.resource(resource).field(*id).ty;
-    let one = |(aggregate, value): (&Aggregate, &Value)| {
-        Some(match aggregate {
-            Aggregate::Count => Some(Datum::Int(value.as_i64()?)),
-            Aggregate::Sum(id) => sum(ty(id), value)?.map_or(Some(Datum::Null), |sum| sum.shown()),
+    let field = |id: &FieldId| catalog.resource(resource).field(*id);
+    let mut all = Vec::with_capacity(aggregates.len());
+    for (i, aggregate) in aggregates.iter().enumerate() {
+        if i > 0 {
+            scanner.expect(b',')?;
+        }
+        all.push(match aggregate {
+            Aggregate::Count => Some(Datum::Int(scanner.number()?)),
+            Aggregate::Sum(id) => sum(field(id), scanner)?.map_or(Some(Datum::Null), Sum::shown),
             Aggregate::Avg(id) => {
-                let parts = value.as_array()?;
-                let count = parts.get(1)?.as_i64()?;
-                sum(ty(id), parts.first()?)?.map_or(Some(Datum::Null), |sum| sum.mean(count))
+                let sum = sum(field(id), scanner)?;
+                scanner.expect(b',')?;
+                let count = scanner.number()?;
+                sum.map_or(Some(Datum::Null), |sum| sum.mean(count))
             }
-            Aggregate::Min(id) | Aggregate::Max(id) => Some(Datum::from_image(ty(id), value)?),
-        })
-    };
-    aggregates.iter().zip(values).map(one).collect()
+            Aggregate::Min(id) | Aggregate::Max(id) => Some(scanner.datum(&field(id).ty)?),
+        });
+    }
+    Some(all)
 }
 
 /// A sum of at least one value.
@@ -113,24 +130,26 @@ enum Sum {
 }
 
 /// The outer `None`: it does not fit; the inner one: there was no value.
-fn sum(ty: &FieldType, value: &Value) -> Option<Option<Sum>> {
-    if value.is_null() {
+fn sum(field: &Field, scanner: &mut Scanner<'_>) -> Option<Option<Sum>> {
+    let is_halved = is_halved(scanner.dialect(), field);
+    if scanner.take(b'!') {
+        if is_halved {
+            scanner.expect(b',')?;
+            scanner.expect(b'!')?;
+        }
         return Some(None);
     }
-    if *ty == FieldType::Scalar(Scalar::Float) {
-        return Some(Some(Sum::Float(value.as_str()?.parse().ok()?)));
-    }
-    let scale = match ty {
-        FieldType::Scalar(Scalar::Decimal { scale, .. }) => Some(*scale),
+    let scale = match field.ty {
+        FieldType::Scalar(Scalar::Float) => return Some(Some(Sum::Float(scanner.plain()?.parse().ok()?))),
+        FieldType::Scalar(Scalar::Decimal { scale, .. }) => Some(scale),
         _ => None,
     };
-    let units = match value {
-        Value::Array(halves) if halves.iter().all(Value::is_null) => return Some(None),
-        Value::Array(halves) => {
-            let half = |i: usize| halves.get(i).and_then(Value::as_i64).map(i128::from);
-            (half(0)? << 32) + half(1)?
-        }
-        text => units(text.as_str()?, scale.unwrap_or(0))?,
+    let units = if is_halved {
+        let high = i128::from(scanner.number()?);
+        scanner.expect(b',')?;
+        (high << 32) + i128::from(scanner.number()?)
+    } else {
+        units(scanner.plain()?, scale.unwrap_or(0))?
     };
     Some(Some(match scale {
         Some(scale) => Sum::Decimal { units, scale },
@@ -185,32 +204,36 @@ fn decimal(units: i128, scale: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    const FILE: &str = "type A @resource { price: Decimal @decimal(precision: 12, scale: 2) big: BigInt float: Float }";
 
     #[test]
     fn both_forms_of_a_sum_are_the_same_number() {
-        let decimal = FieldType::Scalar(Scalar::Decimal { precision: 12, scale: 2 });
-        let whole = FieldType::Scalar(Scalar::BigInt);
-        for (ty, sqlite, postgres, shown) in [
-            (&decimal, json!([0, 1250]), json!("12.50"), "12.50"),
-            (&decimal, json!([-1, 4_294_967_291_i64]), json!("-0.05"), "-0.05"),
-            (&decimal, json!([0, 0]), json!("0.00"), "0.00"),
-            (
-                &whole,
-                json!([4_294_967_294_i64, 8_589_934_590_i64]),
-                json!("18446744073709551614"),
-                "18446744073709551614",
-            ),
-            (&whole, json!([-4_294_967_296_i64, 0]), json!("-18446744073709551616"), "-18446744073709551616"),
+        let catalog = crate::catalog::parse("resources.graphql", FILE).unwrap();
+        let resource = catalog.resource(catalog.find("A").unwrap());
+        let read = |name, dialect, text| {
+            let mut scanner = Scanner::new(dialect, text);
+            sum(resource.field(resource.find(name).unwrap()), &mut scanner).filter(|_| scanner.is_at_end())
+        };
+        for (name, sqlite, postgres, shown) in [
+            ("price", "0,1250", "12.50", Some("12.50")),
+            ("price", "-1,4294967291", "-0.05", Some("-0.05")),
+            ("price", "0,0", "0.00", Some("0.00")),
+            ("price", "!,!", "!", None),
+            ("big", "4294967294,8589934590", "18446744073709551614", Some("18446744073709551614")),
+            ("big", "-4294967296,0", "-18446744073709551616", Some("-18446744073709551616")),
         ] {
-            let sums = [sqlite, postgres].map(|value| sum(ty, &value).unwrap().unwrap().shown());
-            assert_eq!(sums, [const { None }; 2].map(|_: Option<()>| Some(Datum::Text(shown.to_owned()))));
+            for (dialect, text) in [(Dialect::Sqlite, sqlite), (Dialect::Postgres, postgres)] {
+                let sum = read(name, dialect, text).unwrap().map(Sum::shown);
+                assert_eq!(sum, shown.map(|shown| Some(Datum::Text(shown.to_owned()))), "{text}");
+            }
         }
-        assert_eq!(sum(&whole, &json!([null, null])), Some(None));
-        assert_eq!(sum(&whole, &Value::Null), Some(None));
-        assert_eq!(sum(&decimal, &json!("1.5")), None);
+        for (dialect, text) in [(Dialect::Sqlite, "1e-1"), (Dialect::Postgres, "0.100")] {
+            assert_eq!(read("float", dialect, text), Some(Some(Sum::Float(0.1))));
+        }
+        assert_eq!(read("price", Dialect::Postgres, "1.5"), None);
+        assert_eq!(read("price", Dialect::Sqlite, "1"), None);
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! Rows in groups that have the same values of some fields, and numbers about each group.
 
-use serde_json::Value;
-
-use super::aggregate::{self, Aggregate, Aggregated};
-use super::decode::{self, Node};
+use super::aggregate::{Aggregate, Aggregated};
+use super::decode::Node;
+use super::part;
 use super::shape::Shape;
-use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, Scalar};
+use crate::catalog::{Datum, Field, FieldId, FieldType, Scalar};
 use crate::database::{Dialect, Sql};
-use crate::store::columns;
 
 /// How to group the rows of a list, and what is wanted of each group.
 #[derive(Debug, Clone)]
@@ -83,13 +81,28 @@ impl DatePart {
 const DATE: FieldType = FieldType::Scalar(Scalar::Date);
 
 impl GroupKey {
-    fn ty<'f>(&self, field: &'f Field) -> &'f FieldType {
+    pub(super) fn ty<'f>(&self, field: &'f Field) -> &'f FieldType {
         if self.part.is_some() { &DATE } else { &field.ty }
     }
 
-    /// Adds the key as JSON.
-    pub(super) fn push_json(&self, sql: &mut Sql, alias: &str, field: &Field) {
-        columns::push_json_of(sql, self.ty(field), &|sql| self.push(sql, alias, field));
+    /// What a subquery that groups calls the key: a column by its own name, so that what belongs to it is found there.
+    pub(super) fn column(&self, field: &Field) -> String {
+        match self.part {
+            None => field.column.clone(),
+            Some(part) => format!("{}#{}", field.column, part.name()),
+        }
+    }
+
+    /// Adds the key as a part, from such a subquery.
+    pub(super) fn push_part(&self, sql: &mut Sql, alias: &str, field: &Field) {
+        part::push(sql, self.ty(field), true, |sql| {
+            sql.column(alias, &self.column(field));
+        });
+    }
+
+    /// How many arguments that takes.
+    pub(super) fn arguments(&self, field: &Field) -> usize {
+        part::arguments(self.ty(field))
     }
 
     /// Adds the key, by which rows are grouped.
@@ -128,29 +141,4 @@ fn modifiers(part: DatePart) -> &'static str {
         DatePart::Month => ",'start of month'",
         DatePart::Year => ",'start of year'",
     }
-}
-
-/// Reads groups; `None` if they do not fit.
-pub(super) fn decode(catalog: &Catalog, grouping: &Grouping, value: &Value) -> Option<GroupPage> {
-    let resource = grouping.shape.resource;
-    let mut groups = Vec::new();
-    for value in value.as_array()? {
-        let values = value.as_array()?;
-        let (keys, rest) = values.split_at_checked(grouping.keys.len())?;
-        let (aggregates, slots) = rest.split_first()?;
-        let keys = grouping.keys.iter().zip(keys);
-        let keys = keys.map(|(key, value)| {
-            let field = catalog.resource(resource).field(key.field);
-            Datum::from_image(key.ty(field), value)
-        });
-        groups.push(Group {
-            keys: keys.collect::<Option<_>>()?,
-            aggregates: aggregate::decode(catalog, resource, &grouping.aggregates, aggregates)?,
-            nodes: decode::nodes(catalog, &grouping.shape, slots)?,
-        });
-    }
-    let limit = grouping.limit as usize;
-    let has_more = groups.len() > limit;
-    groups.truncate(limit);
-    Some(GroupPage { groups, has_more })
 }

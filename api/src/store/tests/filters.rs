@@ -190,6 +190,7 @@ async fn found(app: &TestApp, catalog: &Catalog, resource: ResourceId, filter: F
         wants_total: true,
         aggregates: Vec::new(),
         groupings: Vec::new(),
+        wants_cursors: true,
     };
     let page = read::list(&app.parts.database, catalog, &list, None).await.unwrap();
     assert_eq!(page.total, Some(page.rows.len() as i64));
