@@ -10,6 +10,7 @@ mod crash;
 mod crud;
 mod crud_lists;
 mod deletes;
+mod keyset;
 mod live;
 mod n_plus_one;
 mod nodes;

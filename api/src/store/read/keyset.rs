@@ -85,20 +85,49 @@ impl Keyset<'_> {
         let list = self.list;
         for (values, is_after) in [(&list.paging.after, true), (&list.paging.before, false)] {
             let Some(values) = values else { continue };
-            self.sql.push(" AND (");
-            for (i, (term, value)) in list.order.iter().zip(values).enumerate() {
+            let terms: Vec<_> = list.order.iter().zip(values).collect();
+            self.sql.push(" AND ");
+            // Of one term, which is the id, there is no more to say.
+            let is_chain = terms.len() > 1;
+            if let Some((term, value)) = terms.first().filter(|_| is_chain) {
+                self.push_range(term, value, is_after != term.is_descending);
+            }
+            self.sql.push("(");
+            for (i, (term, value)) in terms.iter().enumerate() {
                 if i > 0 {
                     self.sql.push(" OR ");
                 }
                 self.sql.push("(");
-                for (term, value) in list.order.iter().zip(values).take(i) {
+                for (term, value) in &terms[..i] {
                     self.push_equal(term, value);
                     self.sql.push(" AND ");
                 }
                 self.push_beyond(term, value, is_after != term.is_descending);
                 self.sql.push(")");
             }
-            self.sql.push(")");
+            // A database that saw through to the alternatives would look each of them up in an index and sort all that
+            // it finds, instead of following the order from the cursor on.
+            self.sql.push(if is_chain { ") IS TRUE" } else { ")" });
+        }
+    }
+
+    /// Adds what follows for the first term alone, as a range of which an index can begin at its start. It changes nothing
+    /// about which rows there are.
+    fn push_range(&mut self, term: &OrderTerm, value: &Datum, is_greater: bool) {
+        let has_no_range = match is_greater {
+            true => value.is_null(),
+            // Null is less than any value, and no range holds both.
+            false => term.is_nullable && !value.is_null(),
+        };
+        if has_no_range || !term.through.is_empty() {
+            return;
+        }
+        self.push_value(term);
+        if value.is_null() {
+            self.sql.push(" IS NULL AND ");
+        } else {
+            let ty = order_type(self.catalog, self.list.shape.resource, term);
+            self.sql.push(if is_greater { ">=" } else { "<=" }).bind_datum(ty, value).push(" AND ");
         }
     }
 
