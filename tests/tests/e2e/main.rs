@@ -15,4 +15,5 @@ mod replica;
 mod resource_file;
 mod resume;
 mod schema;
+mod search;
 mod webhooks;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::context::{Arguments, Context, bad_input};
 use super::object::ObjectPlan;
 use super::output::{Key, Output};
-use super::{filter, order};
+use super::{filter, order, search};
 use crate::catalog::{Catalog, Datum, FieldId, FieldType, ResourceId, Scalar};
 use crate::schema::document::{ErrorCode, GraphqlError, Selected};
 use crate::schema::types::names::Names;
@@ -80,6 +80,7 @@ impl ConnectionPlan {
         let order = order::parse(context, resource_id, arguments.get("orderBy"))?;
         let paging = paging(context.catalog, resource_id, &order, &arguments)?;
         let client_filter = filter::parse(context, resource_id, arguments.get("filter"))?;
+        let search = search::parse(context, resource_id, &arguments)?;
         let mut shape = Shape::new(resource_id);
         let mut wants_rows = false;
         let mut wants_total = false;
@@ -113,7 +114,7 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total }))
+        Ok((plan, List { via, filter, search, order, paging, shape, wants_rows, wants_total }))
     }
 
     /// Writes a page.

@@ -8,7 +8,7 @@
 //! - [`object`]: one row
 //! - [`connection`]: a page of rows
 //! - [`change`]: an event
-//! - [`filter`], [`order`]: arguments that name fields
+//! - [`filter`], [`order`], [`search`]: arguments that look at fields
 //! - [`output`]: the writing
 
 pub(crate) mod change;
@@ -18,6 +18,7 @@ pub(crate) mod filter;
 pub(crate) mod object;
 pub(crate) mod order;
 pub(crate) mod output;
+pub(crate) mod search;
 
 pub(crate) use change::{ChangePlan, Rendering};
 pub(crate) use connection::ConnectionPlan;

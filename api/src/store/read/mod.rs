@@ -12,7 +12,7 @@ mod decode;
 mod from_image;
 mod keyset;
 pub mod shape;
-mod statement;
+pub(super) mod statement;
 
 use entity::Position;
 use uuid::Uuid;

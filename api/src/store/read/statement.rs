@@ -27,7 +27,7 @@ pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &F
 }
 
 /// A list, of all rows or of those of one parent: the position of the log, and the page as text.
-pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
+pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
     let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
     builder.sql.push("SELECT (SELECT position FROM tandem_head), CAST(");
     builder.list(list, &parent.map_or(Parent::None, Parent::Id));
@@ -181,5 +181,9 @@ impl Builder<'_> {
             self.sql.push(" AND ");
         }
         self.filter(&list.shape, alias, &list.filter);
+        if let Some(search) = &list.search {
+            self.sql.push(" AND ");
+            search.push(&mut self.sql, self.catalog.resource(list.shape.resource), alias);
+        }
     }
 }

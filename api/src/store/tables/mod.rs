@@ -7,6 +7,7 @@
 //! - `memory`: what the last run made, kept in `tandem_catalog`; tables and columns that are not in it are not touched
 //! - `introspect`: the tables that are there
 //! - `diff`: the three of them → the steps of a [`Plan`]; `probe` asks the rows, `ddl` writes the SQL
+//! - `search`: what `@search` needs, and the words of rows that are already there
 //! - `names`: names of keys, which the writer maps back to fields when the database reports a violation
 //!
 //! Neighbours: start-up and `tandem migrate` call [`prepare`] and [`plan`()]; the reader and the writer of `store` rely
@@ -22,6 +23,7 @@ mod names;
 mod plan;
 mod probe;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::search::Backfill;
+
 /// The steps that make the tables fit the resource file, in the order in which they are done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -20,6 +22,8 @@ pub struct Step {
     pub level: Level,
     /// What it costs or why it is refused; there is none for safe steps.
     pub hazard: Option<String>,
+    /// What is to be written after the statements.
+    pub(super) backfill: Option<Backfill>,
 }
 
 /// How much to think about a [`Step`].
@@ -47,15 +51,19 @@ impl Plan {
 
 impl Step {
     pub(super) fn safe(title: impl Into<String>, sql: Vec<String>) -> Self {
-        Self { title: title.into(), sql, level: Level::Safe, hazard: None }
+        Self { title: title.into(), sql, level: Level::Safe, hazard: None, backfill: None }
     }
 
     pub(super) fn caution(title: impl Into<String>, sql: Vec<String>, hazard: impl Into<String>) -> Self {
-        Self { title: title.into(), sql, level: Level::Caution, hazard: Some(hazard.into()) }
+        Self { title: title.into(), sql, level: Level::Caution, hazard: Some(hazard.into()), backfill: None }
     }
 
     pub(super) fn refused(title: impl Into<String>, sql: Vec<String>, reason: impl Into<String>) -> Self {
-        Self { title: title.into(), sql, level: Level::Refused, hazard: Some(reason.into()) }
+        Self { title: title.into(), sql, level: Level::Refused, hazard: Some(reason.into()), backfill: None }
+    }
+
+    pub(super) fn with_backfill(self, backfill: Backfill) -> Self {
+        Self { backfill: Some(backfill), ..self }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::column::ColumnType;
 use super::names::{foreign_key_name, index_name, unique_key_name};
+use super::search::Search;
 use super::{Dialect, ddl};
 use crate::catalog::{Catalog, DefaultValue, Field, FieldId, Key, Resource};
 
@@ -27,6 +28,8 @@ pub(super) struct Table {
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub foreign_keys: Vec<ForeignKey>,
+    /// With `@search`.
+    pub search: Option<Search>,
 }
 
 /// A column.
@@ -97,6 +100,7 @@ impl Table {
             columns,
             foreign_keys: foreign_keys.collect(),
             indexes: indexes(resource),
+            search: Search::of(resource),
         }
     }
 

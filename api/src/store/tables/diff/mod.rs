@@ -6,6 +6,7 @@
 mod columns;
 mod enums;
 mod keys;
+mod search;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +52,7 @@ struct Steps {
     columns: Vec<Step>,
     indexes: Vec<Step>,
     foreign_keys: Vec<Step>,
+    search: Vec<Step>,
     drops: Vec<Step>,
     rebuilt: Vec<String>,
 }
@@ -70,9 +72,9 @@ pub(super) async fn diff<C: ConnectionTrait>(
     for table in &wanted.tables {
         comparison.table(table, &mut steps).await?;
     }
-    comparison.dropped_tables(&mut steps);
-    let Steps { enums, tables, columns, indexes, foreign_keys, drops, rebuilt } = steps;
-    let steps = [enums, tables, columns, indexes, foreign_keys, drops].concat();
+    comparison.dropped_tables(&mut steps).await?;
+    let Steps { enums, tables, columns, indexes, foreign_keys, search, drops, rebuilt } = steps;
+    let steps = [enums, tables, columns, indexes, foreign_keys, search, drops].concat();
     Ok(Diff { plan: Plan { steps }, rebuilt })
 }
 
@@ -122,14 +124,15 @@ impl<C: ConnectionTrait> Comparison<'_, C> {
             let add = |key| Step::safe(keys::title_of(wanted, key), vec![ddl::add_foreign_key(&wanted.name, key)]);
             steps.foreign_keys.extend(wanted.foreign_keys.iter().map(add));
         }
-        Ok(())
+        self.search(wanted, None, None, steps).await
     }
 
     async fn known(&self, table: Known<'_>, steps: &mut Steps) -> Result<(), DbErr> {
         let mut reasons = self.columns(table, steps).await?;
         reasons.extend(self.foreign_keys(table, steps).await?);
         self.rebuild(table, &reasons, steps).await?;
-        self.indexes(table, steps).await
+        self.indexes(table, steps).await?;
+        self.search(table.wanted, Some(table.actual), Some(table.memory), steps).await
     }
 
     fn refuse_rename(&self, old: &str, wanted: &Table) -> Step {
@@ -144,10 +147,14 @@ impl<C: ConnectionTrait> Comparison<'_, C> {
     }
 
     /// Tandem's tables whose resource is not in the file any more. Those that are gone already are just forgotten.
-    fn dropped_tables(&self, steps: &mut Steps) {
+    async fn dropped_tables(&self, steps: &mut Steps) -> Result<(), DbErr> {
         for (name, memory) in &self.memory.tables {
             let is_wanted = self.wanted.tables.iter().any(|t| t.name == *name);
-            if is_wanted || self.renamed.contains_key(name.as_str()) || !self.actual.tables.contains_key(name) {
+            if is_wanted {
+                continue;
+            }
+            self.drop_search(name, memory, steps).await?;
+            if self.renamed.contains_key(name.as_str()) || !self.actual.tables.contains_key(name) {
                 continue;
             }
             let reason = format!(
@@ -157,5 +164,6 @@ impl<C: ConnectionTrait> Comparison<'_, C> {
             let step = Step::refused(format!("drop the table {name}"), vec![ddl::drop_table(name)], reason);
             steps.drops.push(step);
         }
+        Ok(())
     }
 }

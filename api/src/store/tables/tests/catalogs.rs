@@ -80,6 +80,11 @@ pub(in super::super) fn indexed(mut resource: Resource, fields: &[&str]) -> Reso
     resource
 }
 
+pub(in super::super) fn searched(mut resource: Resource, fields: &[&str]) -> Resource {
+    resource.search = key(&resource, fields).fields;
+    resource
+}
+
 pub(in super::super) fn status(values: &[&str]) -> EnumType {
     enum_type("Status", values)
 }

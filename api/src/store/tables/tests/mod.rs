@@ -4,6 +4,7 @@ mod additive;
 pub(super) mod catalogs;
 mod refused;
 mod scratch;
+mod search;
 
 use std::env;
 
