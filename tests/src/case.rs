@@ -1,6 +1,7 @@
 //! One test on one database.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -106,8 +107,15 @@ impl Case {
     }
 }
 
+/// Runs a case on both databases, which must give the same: bytes that clients read, say.
+pub async fn run_alike<T: PartialEq + Debug>(test: impl AsyncFn(&Case) -> T) {
+    let sqlite = run(Backend::Sqlite, &test).await;
+    let postgres = run(Backend::Postgres, &test).await;
+    assert_eq!(sqlite, postgres, "SQLite on the left");
+}
+
 /// Runs a case, shows the logs of its servers if it fails, and removes its database.
-pub async fn run(backend: Backend, test: impl AsyncFnOnce(&Case)) {
+pub async fn run<T>(backend: Backend, test: impl AsyncFnOnce(&Case) -> T) -> T {
     let data_dir = tempfile::tempdir().expect("the system's folder for temporary files is writable");
     let scratch = match backend {
         Backend::Sqlite => None,
@@ -125,7 +133,7 @@ pub async fn run(backend: Backend, test: impl AsyncFnOnce(&Case)) {
         scratch.remove().await;
     }
     match outcome {
-        Ok(Ok(())) => {}
+        Ok(Ok(result)) => result,
         Ok(Err(_)) => panic!("not done after {CASE_DEADLINE:?}\n{}", logs.text()),
         Err(panic) => {
             eprintln!("--- what the servers logged last\n{}\n---", logs.text());

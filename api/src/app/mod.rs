@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::auth::Authenticator;
 use crate::config::{LogFormat, LogSettings, Settings};
-use crate::http::{self, Gateway, Readiness};
+use crate::http::{self, Gateway, PersistedQueries, Readiness};
 use crate::live::{Executor, Live};
 
 pub use compose::{build, migrate, schema};
@@ -85,7 +85,8 @@ pub async fn run<E: Executor>(
     tasks.spawn(async move { keys.keep_keys_fresh(cancel).await });
 
     let live = Arc::new(Live::new(app.executor, authenticator, &settings, shutdown.clone(), tasks.clone()));
-    let gateway = Gateway { live, settings: settings.http.clone(), readiness: app.readiness };
+    let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
+    let gateway = Gateway { live, settings: settings.http.clone(), persisted, readiness: app.readiness };
     let router = http::router(gateway).merge(app.routes);
     let address = listener.local_addr()?;
     // Responses are written whole, so there is nothing to wait for.

@@ -8,9 +8,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 use time::format_description::BorrowedFormatItem;
-use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use time::{Date, OffsetDateTime, UtcOffset};
+use time::{Date, Month, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Catalog, FieldType, ResourceId, Scalar, type_id};
@@ -43,7 +42,6 @@ pub enum Datum {
 /// The microseconds from the year 1 to the year 9999.
 const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
-const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 const INSTANT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
@@ -337,10 +335,7 @@ impl Datum {
             ),
             Scalar::Date => {
                 let text = value.as_str().ok_or_else(wrong)?;
-                let valid = Date::parse(text, DATE).is_ok_and(|date| (1..=9999).contains(&date.year()));
-                if !valid {
-                    return Err("expected a date such as 2026-01-31".to_owned());
-                }
+                parse_date(text).ok_or("expected a date such as 2026-01-31")?;
                 Self::Text(text.to_owned())
             }
             Scalar::Uuid => Self::Uuid(value.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?),
@@ -411,13 +406,51 @@ pub fn format_instant(micros: i64) -> String {
         .expect("an instant is between the years 1 and 9999")
 }
 
-/// Microseconds since 1970 of an RFC 3339 text; what is finer than a microsecond is cut off.
+/// Microseconds since 1970 of an RFC 3339 text; what is finer than a microsecond is cut off. A second 60 is none, since UTC
+/// in the databases has no leap seconds.
 pub fn parse_instant(text: &str) -> Option<i64> {
-    let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
-    if !(1..=9999).contains(&instant.year()) {
-        return None;
+    let (date, rest) = text.split_at_checked(10)?;
+    let (time, rest) = rest.strip_prefix(['T', 't'])?.split_at_checked(8)?;
+    let [hour, minute, second] = numbers(time, b':')?;
+    let end = rest.find(['Z', 'z', '+', '-'])?;
+    let (fraction, offset) = rest.split_at(end);
+    let micros = match fraction.strip_prefix('.') {
+        Some(digits) if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) => return None,
+        Some(digits) => format!("{digits:0<6}")[..6].parse().ok()?,
+        None if fraction.is_empty() => 0,
+        None => return None,
+    };
+    let offset_minutes = match offset {
+        "Z" | "z" => 0,
+        offset => {
+            let [hours, minutes] = numbers(&offset[1..], b':')?;
+            let minutes = (hours < 24 && minutes < 60).then_some(i64::from(hours) * 60 + i64::from(minutes))?;
+            if offset.starts_with('-') { -minutes } else { minutes }
+        }
+    };
+    let instant = parse_date(date)?.with_hms_micro(hour, minute, second, micros).ok()?.assume_utc();
+    let micros = instant.unix_timestamp_nanos() / 1000 - i128::from(offset_minutes) * 60_000_000;
+    i64::try_from(micros).ok().filter(|micros| INSTANTS.contains(micros))
+}
+
+/// The day of `YYYY-MM-DD`, of the years 1 to 9999.
+fn parse_date(text: &str) -> Option<Date> {
+    let (century, rest) = text.split_at_checked(2)?;
+    let ([century], [year, month, day]) = (numbers(century, b'-')?, numbers(rest, b'-')?);
+    let year = i32::from(century) * 100 + i32::from(year);
+    Date::from_calendar_date(year, Month::try_from(month).ok()?, day).ok().filter(|_| year > 0)
+}
+
+/// Numbers of exactly two digits, and what stands between them.
+fn numbers<const N: usize>(text: &str, separator: u8) -> Option<[u8; N]> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| byte - b'0');
+    let mut found = [0; N];
+    for (i, part) in text.as_bytes().chunks(3).enumerate() {
+        let (tens, ones) = (digit(part.first()?)?, digit(part.get(1)?)?);
+        let ends_well = if i + 1 < N { part.get(2) == Some(&separator) } else { part.len() == 2 };
+        *found.get_mut(i).filter(|_| ends_well)? = tens * 10 + ones;
     }
-    i64::try_from(instant.unix_timestamp_nanos().div_euclid(1000)).ok()
+    (text.len() == 3 * N - 1).then_some(found)
 }
 
 /// Now, in microseconds since 1970.
@@ -478,7 +511,24 @@ mod tests {
             format_instant(parse_instant("1969-12-31T23:59:59.999999Z").unwrap()),
             "1969-12-31T23:59:59.999999Z"
         );
-        assert_eq!(parse_instant("2026-02-30T00:00:00Z"), None);
+        for text in [
+            "2026-02-30T00:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "2016-12-31T23:59:60Z",
+            "2026-01-31 12:00:00Z",
+            "2026-01-31T12:00:00",
+            "2026-01-31T12:00:00.Z",
+            "2026-01-31T12:00:00.1é",
+            "2026-01-31T12:00:00.+01:00",
+            "2026-01-31T12:00:00+1:00",
+            "2026-01-31T12:00:00+24:00",
+            "2026-01-31T12:00:00+01:00Z",
+            "2026-01-31T1é:00:00Z",
+            "+2026-01-31T12:00:00Z",
+            "0000-12-31T23:59:59Z",
+        ] {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
         assert_eq!(parse_instant("0001-01-01T00:00:00Z"), Some(*INSTANTS.start()));
         assert_eq!(parse_instant("9999-12-31T23:59:59.999999Z"), Some(*INSTANTS.end()));
         assert_eq!(parse_instant("9999-12-31T23:59:59.999999-01:00"), None);

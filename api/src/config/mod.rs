@@ -17,7 +17,7 @@ use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
 
 pub use values::duration;
-use values::{listen_address, origin, positive_duration, size_bytes};
+use values::{listen_address, origin, positive_duration, size_bytes, size_bytes_or_none};
 
 /// What several settings must fulfil together, and do not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -211,7 +211,18 @@ pub struct HttpSettings {
           value_parser = positive_duration)]
     pub request_timeout: Duration,
 
-    /// Let responses say in extensions.debug how many SQL statements they took
+    /// Most requests in one body, which is then a JSON array; 1 takes no arrays
+    #[arg(long, env = "TANDEM_MAX_BATCH", value_name = "COUNT", default_value_t = 1,
+          value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub max_batch: u8,
+
+    /// Memory for the documents of automatic persisted queries; 0 turns them off
+    #[arg(long, env = "TANDEM_PERSISTED_QUERIES_BYTES", value_name = "BYTES", default_value = "4MiB",
+          value_parser = size_bytes_or_none)]
+    pub persisted_queries_bytes: usize,
+
+    /// Let responses say in extensions.debug how many SQL statements they took, and how the arguments of their root
+    /// fields were read
     #[arg(long, env = "TANDEM_DEBUG_EXTENSIONS")]
     pub debug_extensions: bool,
 }

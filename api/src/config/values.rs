@@ -68,6 +68,11 @@ pub fn size_bytes(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a number of bytes such as 65536, 64KiB or 1MiB".to_owned())
 }
 
+/// A number of bytes, or 0.
+pub fn size_bytes_or_none(text: &str) -> Result<usize, String> {
+    if text.trim() == "0" { Ok(0) } else { size_bytes(text) }
+}
+
 /// An origin of a web page that may call the API: `https://app.example.com`, or `*`.
 pub fn origin(text: &str) -> Result<String, String> {
     let text = text.trim();
@@ -123,6 +128,9 @@ mod tests {
         for (text, bytes) in cases {
             assert_eq!(size_bytes(text).ok(), bytes, "{text}");
         }
+        assert_eq!(size_bytes_or_none("0"), Ok(0));
+        assert_eq!(size_bytes_or_none("1KiB"), Ok(1024));
+        assert!(size_bytes_or_none("").is_err());
     }
 
     #[test]

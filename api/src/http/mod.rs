@@ -9,6 +9,7 @@ mod console;
 mod graphql;
 mod health;
 mod negotiate;
+mod persisted;
 mod read;
 mod respond;
 
@@ -27,6 +28,7 @@ use crate::config::HttpSettings;
 use crate::live::{Executor, Live};
 
 pub use health::{NotReady, Readiness};
+pub use persisted::PersistedQueries;
 
 /// How long a browser may remember that an origin is allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
@@ -37,6 +39,8 @@ pub struct Gateway<E> {
     pub live: Arc<Live<E>>,
     /// Limits and origins.
     pub settings: HttpSettings,
+    /// The documents that clients name by their hashes.
+    pub persisted: PersistedQueries,
     /// Says whether the server can do its work.
     pub readiness: Readiness,
 }

@@ -1,23 +1,32 @@
 //! Reads GraphQL requests out of HTTP requests.
+//!
+//! - `parameters`: what a body says
+//! - `query_string`: what a URL says
+
+mod parameters;
+mod query_string;
 
 use axum::body::Body;
-use axum::extract::Query;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode, Uri};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use self::parameters::{InObject, Parameters, Unique};
+use super::persisted;
 use crate::live::Problem;
-use crate::schema::ErrorCode;
 use crate::schema::Request;
 
 /// A request that cannot be read: the status of the answer and what is wrong.
 pub type Refusal = (StatusCode, Problem);
 
 fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    (StatusCode::BAD_REQUEST, Problem::bad_input(message))
+    bad(Problem::bad_input(message))
+}
+
+fn bad(problem: Problem) -> Refusal {
+    (StatusCode::BAD_REQUEST, problem)
 }
 
 /// The whole body, without a copy if it came in one piece.
@@ -53,45 +62,55 @@ pub async fn body(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<B
     Ok(whole.freeze())
 }
 
-/// The parameters of a request as a JSON object.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parameters {
-    query: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<Map<String, Value>>,
-    extensions: Option<Map<String, Value>>,
-}
-
 impl Parameters {
-    fn into_request(self) -> Result<Request, Refusal> {
-        let extensions = self.extensions.unwrap_or_default();
-        let Some(query) = self.query else {
-            return Err(match extensions.contains_key("persistedQuery") {
-                // The words and the status that clients of automatic persisted queries wait for before they send the
-                // document itself.
-                true => (StatusCode::OK, Problem::new(ErrorCode::PersistedQueryNotFound, "PersistedQueryNotFound")),
-                false => bad_request("the parameter \"query\" is missing"),
-            });
+    fn into_request(self) -> Result<Request, Problem> {
+        let extensions = self.extensions.unwrap_or_default().0;
+        let query = match self.query {
+            Some(query) => query,
+            // The document is known by its hash, if it is known.
+            None if extensions.contains_key(persisted::EXTENSION) => String::new(),
+            None => return Err(Problem::bad_input("the parameter \"query\" is missing")),
         };
-        let variables = self.variables.unwrap_or_default();
+        let variables = self.variables.unwrap_or_default().0;
         Ok(Request { query, operation_name: self.operation_name, variables, extensions })
     }
 }
 
-/// The request in the body of a POST.
-pub fn json(body: &[u8]) -> Result<Request, Refusal> {
-    // The parameters would also be read from an array, by their order; a batch is not that.
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    match serde_json::from_slice::<Parameters>(body) {
-        Ok(parameters) if is_object => parameters.into_request(),
-        Ok(_) => Err(wrong_parameters(body, None)),
-        Err(error) => Err(wrong_parameters(body, Some(&error))),
+/// What a body holds.
+#[derive(Debug)]
+pub enum Requests {
+    /// One request.
+    One(Request),
+    /// Several, each with what is wrong with it if it cannot be run.
+    Batch(Vec<Result<Request, Problem>>),
+}
+
+/// The requests in the body of a POST. A JSON array is a batch, of which `max_batch` says how many requests it may have;
+/// with 1 none is read.
+pub fn json(body: &[u8], max_batch: usize) -> Result<Requests, Refusal> {
+    if max_batch > 1 && body.trim_ascii_start().first() == Some(&b'[') {
+        return batch(body, max_batch).map(Requests::Batch);
+    }
+    match serde_json::from_slice::<InObject>(body) {
+        Ok(InObject(parameters)) => parameters.into_request().map(Requests::One).map_err(bad),
+        Err(error) => Err(wrong_parameters(body, &error)),
+    }
+}
+
+fn batch(body: &[u8], max_batch: usize) -> Result<Vec<Result<Request, Problem>>, Refusal> {
+    let batch = serde_json::from_slice::<Vec<InObject>>(body);
+    let batch = batch.map_err(|error| bad_request(format!("the batch cannot be read: {error}")))?;
+    match batch.len() {
+        0 => Err(bad_request("the batch is empty")),
+        count if count > max_batch => {
+            Err(bad_request(format!("the batch has {count} requests; at most {max_batch} are accepted")))
+        }
+        _ => Ok(batch.into_iter().map(|InObject(parameters)| parameters.into_request()).collect()),
     }
 }
 
 /// Says what is wrong with a body that could not be read. Off the common path, so it may read it again.
-fn wrong_parameters(body: &[u8], error: Option<&serde_json::Error>) -> Refusal {
+fn wrong_parameters(body: &[u8], error: &serde_json::Error) -> Refusal {
     if body.trim_ascii().is_empty() {
         return bad_request("the body is empty; expected a JSON object with the parameter \"query\"");
     }
@@ -113,48 +132,46 @@ fn wrong_parameters(body: &[u8], error: Option<&serde_json::Error>) -> Refusal {
     } else if is_wrong("extensions", map) {
         "the parameter \"extensions\" must be an object".to_owned()
     } else {
-        format!("the body cannot be read: {}", error.map(ToString::to_string).unwrap_or_default())
+        format!("the body cannot be read: {error}")
     };
     bad_request(message)
 }
 
-/// The parameters of a GET; `variables` and `extensions` are JSON inside.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct UrlParameters {
-    query: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<String>,
-    extensions: Option<String>,
-}
-
-/// The request in the URL of a GET.
+/// The request in the URL of a GET; `variables` and `extensions` are JSON inside.
 pub fn url(uri: &Uri) -> Result<Request, Refusal> {
-    let Query(parameters) = Query::<UrlParameters>::try_from_uri(uri)
-        .map_err(|_| bad_request("the parameters in the URL cannot be read; each may be given once"))?;
+    let names = ["query", "operationName", "variables", "extensions"];
+    let parameters = query_string::parameters(uri.query().unwrap_or_default(), names).map_err(bad_request)?;
+    let [query, operation_name, variables, extensions] = parameters;
     let object = |name: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
         None => Ok(None),
-        Some(text) => serde_json::from_str::<Option<Map<String, Value>>>(&text)
-            .map_err(|_| bad_request(format!("the parameter \"{name}\" must be a JSON object"))),
+        Some(text) => serde_json::from_str::<Option<Unique>>(&text)
+            .map_err(|error| bad_request(format!("the parameter \"{name}\" must be a JSON object: {error}"))),
     };
-    Parameters {
-        query: parameters.query,
-        operation_name: parameters.operation_name.filter(|name| !name.is_empty()),
-        variables: object("variables", parameters.variables)?,
-        extensions: object("extensions", parameters.extensions)?,
-    }
-    .into_request()
+    let parameters = Parameters {
+        query,
+        operation_name: operation_name.filter(|name| !name.is_empty()),
+        variables: object("variables", variables)?,
+        extensions: object("extensions", extensions)?,
+    };
+    parameters.into_request().map_err(bad)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(read: Result<Request, Refusal>, expected: Result<&str, &str>, case: &str) {
+    fn check(read: Result<Requests, Refusal>, expected: Result<&str, &str>, case: &str) {
         match (read, expected) {
-            (Ok(request), Ok(query)) => assert_eq!(request.query, query, "{case}"),
+            (Ok(Requests::One(request)), Ok(query)) => assert_eq!(request.query, query, "{case}"),
+            (Ok(Requests::Batch(batch)), Ok(queries)) => {
+                let query = |request: &Result<Request, Problem>| match request {
+                    Ok(request) => request.query.clone(),
+                    Err(problem) => problem.message.to_string(),
+                };
+                assert_eq!(batch.iter().map(query).collect::<Vec<_>>().join("; "), queries, "{case}");
+            }
             (Err((status, problem)), Err(message)) => {
-                assert_eq!(status.is_success(), message == "PersistedQueryNotFound", "{case}");
+                assert_eq!(status, StatusCode::BAD_REQUEST, "{case}");
                 assert!(problem.message.contains(message), "{case}: {}", problem.message);
             }
             (read, _) => panic!("{case}: {read:?}"),
@@ -170,6 +187,7 @@ mod tests {
             ("  ", Err("empty")),
             ("{", Err("not valid JSON")),
             (r#"{"query":"{a}"} x"#, Err("not valid JSON")),
+            ("\u{feff}{\"query\":\"{a}\"}", Err("not valid JSON")),
             ("7", Err("JSON object")),
             (r#"[{"query":"{a}"}]"#, Err("batches")),
             (r#"["{a}",null,null,null]"#, Err("batches")),
@@ -180,12 +198,32 @@ mod tests {
             (r#"{"query":"{a}","variables":[]}"#, Err("\"variables\" must be an object")),
             (r#"{"query":"{a}","extensions":"x"}"#, Err("\"extensions\" must be an object")),
             (r#"{"query":"{a}","query":"{b}"}"#, Err("duplicate")),
-            (r#"{"extensions":{"persistedQuery":{"version":1}}}"#, Err("PersistedQueryNotFound")),
+            (r#"{"query":"{a}","variables":{"x":{"y":1,"y":1}}}"#, Err("the key \"y\" comes twice")),
+            (r#"{"extensions":{"persistedQuery":{"version":1}}}"#, Ok("")),
         ];
         for (body, expected) in cases {
-            check(json(body.as_bytes()), expected, body);
+            check(json(body.as_bytes(), 1), expected, body);
         }
-        check(json(b"{\"query\":\"\xff\"}"), Err("not valid JSON"), "not UTF-8");
+        let broken = json(b"{\"query\":\"{a(b: \\\"\xff\\\")}\"}", 1);
+        check(broken, Err("not valid JSON"), "a string that is no UTF-8");
+    }
+
+    #[test]
+    fn batches() {
+        let cases = [
+            (r#"{"query":"{a}"}"#, Ok("{a}")),
+            (r#" [{"query":"{a}"}]"#, Ok("{a}")),
+            (r#"[{"query":"{a}"},{},{"query":"{b}"}]"#, Ok("{a}; the parameter \"query\" is missing; {b}")),
+            ("[]", Err("empty")),
+            ("[1]", Err("expected an object")),
+            (r#"[["{a}",null,null,null]]"#, Err("expected an object")),
+            (r#"[{"query":"{a}"},{"query":1}]"#, Err("expected a string")),
+            (r#"[{"query":"{a}"},{"query":"{b}"},{},{}]"#, Err("at most 3")),
+            (r#"[{"query":"{a}"}"#, Err("cannot be read")),
+        ];
+        for (body, expected) in cases {
+            check(json(body.as_bytes(), 3), expected, body);
+        }
     }
 
     #[test]
@@ -194,12 +232,14 @@ mod tests {
             ("/graphql?query=%7Ba%7D", Ok("{a}")),
             ("/graphql?query=%7Ba%7D&variables=%7B%22x%22%3A1%7D&operationName=&extensions=null&other=1", Ok("{a}")),
             ("/graphql", Err("missing")),
-            ("/graphql?query=%7Ba%7D&query=%7Bb%7D", Err("once")),
+            ("/graphql?query=%7Ba%7D&query=%7Bb%7D", Err("twice")),
+            ("/graphql?query=%7Ba%FF%7D", Err("UTF-8")),
             ("/graphql?query=%7Ba%7D&variables=x", Err("\"variables\"")),
+            ("/graphql?query=%7Ba%7D&variables=%7B%22x%22%3A1,%22x%22%3A2%7D", Err("\"x\" comes twice")),
             ("/graphql?query=%7Ba%7D&extensions=%5B%5D", Err("\"extensions\"")),
         ];
         for (uri, expected) in cases {
-            check(url(&uri.parse().unwrap()), expected, uri);
+            check(url(&uri.parse().unwrap()).map(Requests::One), expected, uri);
         }
         let request = url(&"/graphql?query=a&variables=%7B%22x%22%3A1%7D&operationName=B".parse().unwrap()).unwrap();
         assert_eq!(request.variables.get("x"), Some(&Value::from(1)));

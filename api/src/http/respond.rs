@@ -49,8 +49,8 @@ pub fn refused(media: MediaType, status: StatusCode, problem: &Problem) -> Respo
 }
 
 /// A method that is not for this, with those that are.
-pub fn wrong_method(media: MediaType, allowed: &'static str, message: &'static str) -> Response {
-    let mut response = refused(media, StatusCode::METHOD_NOT_ALLOWED, &Problem::bad_input(message));
+pub fn wrong_method(media: MediaType, allowed: &'static str, problem: Problem) -> Response {
+    let mut response = refused(media, StatusCode::METHOD_NOT_ALLOWED, &problem);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -56,6 +56,17 @@ async fn post(server: &TestServer, accept: &str, body: String) -> Answer {
     send(server, Method::POST, "/graphql", &[JSON[0], ("accept", accept)], body).await
 }
 
+/// The SHA-256 of `{ echo }`.
+const HASH: &str = "9057f46fb6a1fba9d1618d155917d315f16cdb587814fe910f4a2b70d6cfc7c1";
+
+fn persisted(query: Option<&str>, version: u32, hash: &str) -> String {
+    let mut body = json!({"extensions": {"persistedQuery": {"version": version, "sha256Hash": hash}}});
+    if let Some(query) = query {
+        body["query"] = query.into();
+    }
+    body.to_string()
+}
+
 #[tokio::test]
 async fn statuses_of_post() {
     let server = TestServer::start(&[]).await;
@@ -80,7 +91,10 @@ async fn statuses_of_post() {
         (format!("[{}]", query("{ echo }")), (400, 400), "BAD_USER_INPUT"),
         (String::new(), (400, 400), "BAD_USER_INPUT"),
         ("{}".to_owned(), (400, 400), "BAD_USER_INPUT"),
-        (json!({"extensions": {"persistedQuery": {}}}).to_string(), (200, 200), "PERSISTED_QUERY_NOT_FOUND"),
+        (persisted(None, 1, HASH), (400, 200), "PERSISTED_QUERY_NOT_FOUND"),
+        (persisted(None, 2, HASH), (400, 200), "PERSISTED_QUERY_NOT_SUPPORTED"),
+        (persisted(None, 1, "x"), (400, 400), "BAD_USER_INPUT"),
+        (persisted(Some("{ wait }"), 1, HASH), (400, 400), "BAD_USER_INPUT"),
     ];
     for (body, (new, old), code) in cases {
         for (accept, status) in [(NEW, new), (OLD, old)] {
@@ -115,6 +129,56 @@ async fn statuses_of_get() {
     let answer =
         send(&server, Method::GET, "/graphql?query=%7B%20echo%20%7D&variables=%7B%22x%22%3A1%7D", &[], String::new());
     assert_eq!(answer.await.body["data"]["variables"], json!({"x": 1}));
+}
+
+#[tokio::test]
+async fn a_persisted_query_is_sent_once() {
+    let server = TestServer::start(&[]).await;
+    let by_hash = persisted(None, 1, HASH);
+    assert_eq!(post(&server, NEW, by_hash.clone()).await.code(), "PERSISTED_QUERY_NOT_FOUND");
+    assert_eq!(post(&server, NEW, persisted(Some("{ echo }"), 1, HASH)).await.status, StatusCode::OK);
+    assert_eq!(post(&server, NEW, by_hash).await.body["data"]["sub"], Value::Null);
+    let path = format!(
+        "/graphql?variables=%7B%22x%22:1%7D&extensions=%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{HASH}%22%7D%7D"
+    );
+    let answer = send(&server, Method::GET, &path, &[], String::new()).await;
+    assert_eq!(answer.body["data"]["variables"], json!({"x": 1}));
+    // What is not valid is not kept.
+    let (invalid, hash) = ("{ no }", "1fa480d0f3491699e387da284fe95ce000f2f516c7c88c4a2332b19451ea6c7e");
+    assert_eq!(post(&server, NEW, persisted(Some(invalid), 1, hash)).await.code(), "GRAPHQL_PARSE_FAILED");
+    assert_eq!(post(&server, NEW, persisted(None, 1, hash)).await.code(), "PERSISTED_QUERY_NOT_FOUND");
+
+    let off = TestServer::start(&["--persisted-queries-bytes", "0"]).await;
+    assert_eq!(post(&off, OLD, persisted(None, 1, HASH)).await.code(), "PERSISTED_QUERY_NOT_SUPPORTED");
+    assert_eq!(post(&off, OLD, persisted(Some("{ echo }"), 1, HASH)).await.code(), "");
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_its_order() {
+    let server = TestServer::start(&["--max-batch", "6", "--request-timeout", "2s"]).await;
+    let requests = [
+        json!({"query": "{ echo }", "variables": {"n": 1}}),
+        json!({"query": "{"}),
+        json!({"variables": {}}),
+        json!({"query": "subscription { wait }"}),
+        json!({"query": "mutation { echo }", "variables": {"n": 2}}),
+        json!({"query": "{ wait }"}),
+    ];
+    let answer = post(&server, NEW, json!(requests).to_string()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let seen = |answer: &Value| match &answer["data"]["variables"]["n"] {
+        Value::Null => answer["errors"][0]["extensions"]["code"].clone(),
+        n => n.clone(),
+    };
+    let seen: Vec<_> = answer.body.as_array().unwrap().iter().map(seen).collect();
+    let expected = ["GRAPHQL_PARSE_FAILED", "BAD_USER_INPUT", "BAD_USER_INPUT", "TIMEOUT"].map(Value::from);
+    assert_eq!((&seen[1..4], &seen[5]), (&expected[..3], &expected[3]));
+    assert_eq!((&seen[0], &seen[4]), (&json!(1), &json!(2)));
+
+    for (body, status) in [(json!([]), 400), (json!([requests[0], 7]), 400), (json!(vec![&requests[0]; 7]), 400)] {
+        let answer = post(&server, OLD, body.to_string()).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (status, "BAD_USER_INPUT"), "{body}");
+    }
 }
 
 #[tokio::test]

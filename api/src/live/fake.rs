@@ -17,7 +17,7 @@ use super::{Executor, Live};
 use crate::auth::{Authenticator, NewToken, Principal, issue};
 use crate::auth::{KeySource, Secret};
 use crate::config::{Settings, settings};
-use crate::http::{Gateway, NotReady, router};
+use crate::http::{Gateway, NotReady, PersistedQueries, router};
 use crate::schema::{Item, OperationKind, Request, Response};
 
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -154,7 +154,8 @@ impl TestServer {
             let reasons = reasons.clone();
             async move { reasons }.boxed()
         });
-        let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), readiness });
+        let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
+        let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), persisted, readiness });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let stopped = stop.clone().cancelled_owned();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::core::{Core, database_error, position_error};
 use super::document::{
@@ -22,7 +22,7 @@ use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{Item, OperationKind, Request, Response};
 use super::webhooks::{self, Webhooks};
-use super::{subscription, types};
+use super::{debug, subscription, types};
 use crate::auth::Principal;
 use crate::catalog::Catalog;
 use crate::database::Database;
@@ -37,7 +37,7 @@ use crate::webhook::registry::Registry;
 pub struct Engine {
     core: Arc<Core>,
     registry: Registry,
-    /// Whether responses say in `extensions.debug` how many statements they took.
+    /// Whether responses have `extensions.debug`.
     debug_extensions: bool,
 }
 
@@ -55,7 +55,7 @@ pub struct EngineParts {
     pub guard: Guard,
     /// Tells the dispatcher about changed webhooks.
     pub wake: Wake,
-    /// Whether responses say in `extensions.debug` how many statements they took.
+    /// Whether responses have `extensions.debug`.
     pub debug_extensions: bool,
 }
 
@@ -166,8 +166,8 @@ impl Engine {
                 join_all(runs.map(run)).await
             }
         };
-        let statements = self.debug_extensions.then(|| counter.load(Ordering::Relaxed));
-        respond(roots, statements)
+        let extensions = self.debug_extensions.then(|| debug::extensions(&operation, counter.load(Ordering::Relaxed)));
+        respond(roots, extensions.as_ref())
     }
 
     /// Starts a subscription, from its `after` argument or from now.
@@ -203,9 +203,10 @@ impl Engine {
     ) -> Root {
         let mut out = Output::new(&self.core.catalog, &self.core.hub);
         out.path.push(PathSegment::Field(field.key.to_owned()));
+        let webhooks = self.webhooks(operation, principal);
         let result = match plan {
-            Ok(Some(plan)) => plan.run(&self.core, database, principal, &mut out).await,
-            Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
+            Ok(Some(plan)) => plan.run(&webhooks, database, field, &mut out).await,
+            Ok(None) => webhooks.run(field, &mut out).await,
             Err(error) => Err(error),
         };
         finish(field, out, result)
@@ -284,7 +285,7 @@ fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlE
     Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }
 }
 
-fn respond(roots: Vec<Root>, statements: Option<u64>) -> Response {
+fn respond(roots: Vec<Root>, extensions: Option<&Value>) -> Response {
     let mut body = Vec::with_capacity(64 + roots.iter().map(|root| root.bytes.len() + 16).sum::<usize>());
     body.extend_from_slice(b"{\"data\":");
     if roots.iter().any(|root| root.is_fatal) {
@@ -305,8 +306,8 @@ fn respond(roots: Vec<Root>, statements: Option<u64>) -> Response {
         body.extend_from_slice(b",\"errors\":");
         write_errors(&errors, &mut body);
     }
-    if let Some(statements) = statements {
-        body.extend_from_slice(format!(",\"extensions\":{{\"debug\":{{\"statements\":{statements}}}}}").as_bytes());
+    if let Some(extensions) = extensions {
+        body.extend_from_slice(format!(",\"extensions\":{extensions}").as_bytes());
     }
     body.push(b'}');
     Response { body: body.into(), is_request_error: false }

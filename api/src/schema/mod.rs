@@ -3,15 +3,19 @@
 //! - [`types`]: the types, as SDL
 //! - `document`: documents, operations and their values, as the specification has them
 //! - `plan`: selections → what to read and how to write it
-//! - `engine`: runs requests; `query`, `mutation`, `changes`, `subscription`, `follower`: the kinds of root fields
+//! - `debug`: what `extensions.debug` says
+//! - `engine`: runs requests; `query`, `nodes`, `mutation`, `changes`, `subscription`, `follower`: the kinds of root
+//!   fields
 
 mod changes;
 mod core;
+mod debug;
 pub(crate) mod document;
 mod engine;
 mod follower;
 mod input;
 mod mutation;
+mod nodes;
 mod plan;
 mod query;
 mod renderer;

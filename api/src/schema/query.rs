@@ -1,15 +1,14 @@
 //! The root fields of queries. Each that reads rows is one statement.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::changes::ChangesPlan;
-use super::core::{Core, database_error};
+use super::core::database_error;
 use super::document::{GraphqlError, Selected};
+use super::nodes::NodesPlan;
 use super::plan::{ConnectionPlan, Context, Key, ObjectPlan, Output};
 use super::types::names;
-use crate::auth::Principal;
+use super::webhooks::Webhooks;
 use crate::catalog::{Catalog, Datum, Filter, ResourceId, type_id};
 use crate::database::Database;
 use crate::store::read::{self, List, Shape};
@@ -19,6 +18,7 @@ pub(crate) enum RootPlan {
     TypeName,
     /// A row; `None` if the id that was given can be none of this resource.
     One(Option<OnePlan>),
+    Nodes(NodesPlan),
     List(Box<ConnectionPlan>, List),
     Changes(ChangesPlan),
     Viewer(Vec<(Key, ViewerField)>),
@@ -53,6 +53,7 @@ impl RootPlan {
             "__schema" | "__type" => Self::Value(introspection.remove(selected.key).unwrap_or_default()),
             "changes" => Self::Changes(ChangesPlan::new(context, selected)?),
             "viewer" => Self::Viewer(viewer_fields(context, selected)),
+            "nodes" => Self::Nodes(NodesPlan::new(context, selected)?),
             "node" => {
                 let arguments = context.arguments(selected)?;
                 let id = arguments.text("id").unwrap_or_default();
@@ -77,11 +78,12 @@ impl RootPlan {
     /// Runs it and writes its value.
     pub(crate) async fn run(
         &self,
-        core: &Core,
+        webhooks: &Webhooks<'_>,
         database: &Database,
-        principal: &Arc<Principal>,
+        selected: &Selected<'_>,
         out: &mut Output<'_>,
     ) -> Result<(), GraphqlError> {
+        let (core, principal) = (webhooks.core, webhooks.principal);
         match self {
             Self::TypeName => out.text("Query"),
             Self::One(None) => out.null(),
@@ -95,6 +97,7 @@ impl RootPlan {
                     None => out.null(),
                 }
             }
+            Self::Nodes(plan) => plan.run(webhooks, database, selected, out).await?,
             Self::List(plan, list) => {
                 let page = read::list(database, &core.catalog, list, None).await;
                 plan.write(&page.map_err(|error| database_error(&error))?, out);

@@ -1,5 +1,6 @@
 //! The root fields about webhooks: they read and change the registry.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::delivery::Status as DeliveryStatus;
@@ -59,7 +60,7 @@ pub(crate) fn charge(context: &Context<'_>, selected: &Selected<'_>) -> Result<(
     }
 }
 
-fn charge_deliveries(context: &Context<'_>, webhook: &Selected<'_>) -> Result<(), GraphqlError> {
+pub(crate) fn charge_deliveries(context: &Context<'_>, webhook: &Selected<'_>) -> Result<(), GraphqlError> {
     let fields = context.operation.sub_fields(webhook, "Webhook");
     fields.iter().filter(|field| field.name == "deliveries").try_for_each(|field| {
         let (limit, _) = page_size(&context.arguments(field)?)?;
@@ -129,6 +130,30 @@ impl Webhooks<'_> {
             }
             None => self.webhook(selected, id).await,
         }
+    }
+
+    /// The webhooks with these ids that the caller may see.
+    pub(crate) async fn by_ids(
+        &self,
+        selected: &Selected<'_>,
+        ids: &[WebhookId],
+    ) -> Result<HashMap<WebhookId, Value>, GraphqlError> {
+        let found = self.registry.by_ids(self.principal, ids).await.map_err(|error| database_error(&error))?;
+        let mut objects = HashMap::with_capacity(found.len());
+        for webhook in &found {
+            objects.insert(webhook.id, Value::Object(self.object(selected, webhook).await?));
+        }
+        Ok(objects)
+    }
+
+    /// The deliveries with these ids that the caller may see.
+    pub(crate) async fn deliveries_by_ids(
+        &self,
+        ids: &[DeliveryId],
+    ) -> Result<HashMap<DeliveryId, Value>, GraphqlError> {
+        let found = self.registry.deliveries_by_ids(self.principal, ids).await;
+        let found = found.map_err(|error| database_error(&error))?;
+        Ok(found.iter().map(|delivery| (delivery.id, Value::Object(delivery_object(delivery)))).collect())
     }
 
     async fn webhooks(&self, selected: &Selected<'_>, arguments: &Arguments) -> Result<Value, GraphqlError> {

@@ -183,13 +183,16 @@ fn push_list(sql: &mut Sql, alias: &str, field: &Field, separator: &str, values:
         return;
     }
     sql.push("(");
-    sql.list(separator, values, |sql, value| match sql.dialect() {
-        Dialect::Sqlite => {
+    sql.list(separator, values, |sql, value| match (sql.dialect(), value) {
+        (Dialect::Sqlite, Datum::Float(float)) => {
+            sql.push("tandem_has_float(").column(alias, &field.column).push(",").bind(*float).push(")");
+        }
+        (Dialect::Sqlite, _) => {
             sql.push("EXISTS(SELECT 1 FROM json_each(").column(alias, &field.column).push(") WHERE value=");
             push_item(sql, &field.ty, value);
             sql.push(")");
         }
-        Dialect::Postgres => {
+        (Dialect::Postgres, _) => {
             sql.column(alias, &field.column).push(" @> ");
             sql.bind_datum(&field.ty, &Datum::List(vec![value.clone()]));
         }
@@ -203,7 +206,6 @@ fn push_item(sql: &mut Sql, ty: &FieldType, value: &Datum) {
     match (ty, value) {
         (FieldType::ScalarList(Scalar::Boolean), Datum::Bool(value)) => sql.bind(i64::from(*value)),
         (_, Datum::Int(value) | Datum::Instant(value)) => sql.bind(*value),
-        (_, Datum::Float(value)) => sql.bind(*value),
         _ => sql.bind(image.as_str().map_or_else(|| image.to_string(), str::to_owned)),
     };
 }

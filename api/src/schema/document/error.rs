@@ -56,6 +56,8 @@ pub enum ErrorCode {
     Forbidden,
     /// The server does not know the document with this hash.
     PersistedQueryNotFound,
+    /// The server keeps no documents under their hashes.
+    PersistedQueryNotSupported,
     /// The operation would read too much.
     CostLimitExceeded,
     /// Too many requests.
@@ -80,6 +82,7 @@ impl ErrorCode {
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Self::CostLimitExceeded => "COST_LIMIT_EXCEEDED",
             Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",

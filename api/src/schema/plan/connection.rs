@@ -17,7 +17,7 @@ use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, order_type}
 const DEFAULT_PAGE_SIZE: u32 = 50;
 
 /// Most rows of a page.
-const MAX_PAGE_SIZE: u32 = 1000;
+pub(crate) const MAX_PAGE_SIZE: u32 = 1000;
 
 /// How to write down a page.
 #[derive(Debug, Clone)]

@@ -12,6 +12,13 @@ pub(super) fn add_query(builder: &mut Builder, catalog: &Catalog) {
     let mut fields = vec![
         output("node", "Node", "Anything by its id; null if there is no such thing for this caller.")
             .arguments([input("id", "ID!", "Its id.")]),
+        output(
+            "nodes",
+            "[Node]!",
+            "Anything by its ids, in their order; null in the place of each for which there is no such thing for this \
+             caller.",
+        )
+        .arguments([input("ids", "[ID!]!", "The ids, at most 1,000; each counts as often as it is given.")]),
         output("viewer", "Viewer!", "Who is calling."),
     ];
     for (resource, names) in roots(catalog) {

@@ -6,7 +6,7 @@ use entity::delivery::Status;
 use entity::{DeliveryId, EventId, Position, WebhookId};
 use sea_orm::ActiveEnum;
 
-use super::{Registry, push_visible};
+use super::{Registry, push_ids, push_visible};
 use crate::auth::Principal;
 use crate::database::{Error, Record, Sql};
 use crate::webhook::failure::AttemptError;
@@ -108,6 +108,16 @@ impl Registry {
         let mut sql = self.select_deliveries(principal);
         sql.push(" AND d.id = ").bind(id.get());
         Ok(self.with_attempts(sql).await?.pop())
+    }
+
+    /// The deliveries with these ids that the caller may see, in any order. Without ids nothing is asked.
+    pub async fn deliveries_by_ids(&self, principal: &Principal, ids: &[DeliveryId]) -> Result<Vec<Delivery>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = self.select_deliveries(principal);
+        push_ids(&mut sql, "d.id", ids.iter().map(|id| id.get()));
+        self.with_attempts(sql).await
     }
 
     fn select_deliveries(&self, principal: &Principal) -> Sql {

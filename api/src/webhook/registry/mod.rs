@@ -17,6 +17,7 @@ use entity::WebhookId;
 use entity::webhook::Status;
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 pub use self::deliveries::{Delivery, DeliveryAttempt};
 pub use self::input::{Document, NewWebhook, WebhookPatch};
@@ -270,6 +271,18 @@ impl Registry {
         self.database.query(sql).await?.first().map(Webhook::read).transpose()
     }
 
+    /// The webhooks with these ids that the caller may see, in any order. Without ids nothing is asked.
+    pub async fn by_ids(&self, principal: &Principal, ids: &[WebhookId]) -> Result<Vec<Webhook>, database::Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sql = self.sql("SELECT ");
+        sql.push(Webhook::COLUMNS).push(" FROM tandem_webhook WHERE ");
+        push_visible(&mut sql, principal);
+        push_ids(&mut sql, "id", ids.iter().map(|id| id.get()));
+        self.database.query(sql).await?.iter().map(Webhook::read).collect()
+    }
+
     /// The webhooks that the caller may see, oldest first, at most `limit` of those after `after`.
     pub async fn list(
         &self,
@@ -399,6 +412,14 @@ fn push_visible(sql: &mut Sql, principal: &Principal) {
         Some(sub) => sql.push("owner = ").bind(sub.clone()),
         None => sql.push("FALSE"),
     };
+}
+
+fn push_ids(sql: &mut Sql, column: &str, ids: impl Iterator<Item = Uuid>) {
+    sql.push(" AND ").push(column).push(" IN (");
+    sql.list(", ", ids, |sql, id| {
+        sql.bind(id);
+    });
+    sql.push(")");
 }
 
 fn variables_text(variables: Map<String, Value>) -> String {

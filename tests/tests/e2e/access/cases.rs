@@ -96,6 +96,7 @@ fn admin(_: &Shop) -> Option<String> {
 }
 
 const NODE: &str = "query($aliceOrder: ID!) { node(id: $aliceOrder) { id } }";
+const NODES: &str = "query($aliceOrder: ID!, $aliceWebhook: ID!) { nodes(ids: [$aliceOrder, $aliceWebhook]) { id } }";
 const VIEWER: &str = "{ viewer { sub } }";
 const CUSTOMER: &str = "query($aliceCustomer: ID!) { customer(by: {id: $aliceCustomer}) { id email } }";
 const CUSTOMERS: &str = "query($aliceCustomer: ID!, $bobCustomer: ID!) {
@@ -153,6 +154,12 @@ pub const TABLE: &[Access] = &[
     access("Query.node", Allowed, alice, NODE, Shows("/node")),
     access("Query.node", Allowed, support, NODE, Shows("/node")),
     access("Query.node", Allowed, admin, NODE, Shows("/node")),
+    access("Query.nodes", Anonymous, nobody, NODES, Hides("/nodes/0")),
+    access("Query.nodes", Anonymous, nobody, NODES, Hides("/nodes/1")),
+    access("Query.nodes", Forbidden, bob, NODES, Hides("/nodes/0")),
+    access("Query.nodes", Forbidden, bob, NODES, Hides("/nodes/1")),
+    access("Query.nodes", Allowed, alice, NODES, Lists("/nodes", "id", &["aliceOrder", "aliceWebhook"])),
+    access("Query.nodes", Allowed, support, NODES, Shows("/nodes/0")),
     access("Query.viewer", Anonymous, nobody, VIEWER, Hides("/viewer/sub")),
     access("Query.viewer", Forbidden, forger, VIEWER, Code("UNAUTHENTICATED")),
     access("Query.viewer", Allowed, alice, VIEWER, Shows("/viewer/sub")),

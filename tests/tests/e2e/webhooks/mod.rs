@@ -8,7 +8,7 @@ mod retry;
 use serde_json::{Value, json};
 use tandem_tests::{Client, wait};
 
-const QUERY: &str = "subscription { productChanged { id kind transition nodeId after { id sku name } } }";
+pub const QUERY: &str = "subscription { productChanged { id kind transition nodeId after { id sku name } } }";
 const DELIVERIES: &str = "query($id: ID!, $status: DeliveryStatus) { webhook(id: $id) { status statusReason cursor lag
     deliveries(status: $status, first: 100) { nodes { id messageId type sequence status nextAttemptAt body
         attempts { number startedAt durationMs statusCode address error { code message } responseBody } } } } }";
