@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod event;
 pub mod head;
 pub mod ids;
+pub mod lineage;
 pub mod sequence;
 pub mod webhook;
 

@@ -25,7 +25,7 @@ use crate::config::{LogFormat, LogSettings, Settings};
 use crate::http::{self, Gateway, PersistedQueries, Readiness};
 use crate::live::{Executor, Live};
 
-pub use compose::{build, migrate, schema};
+pub use compose::{build, migrate, plan, schema};
 
 /// What the user gave is wrong, such as the resource file. The text is complete: it is printed as it is, and the exit
 /// status is 2.

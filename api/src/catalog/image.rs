@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Datum, DefaultValue, Field, FieldId, Resource, datum};
+use super::{Datum, FieldId, Resource, datum};
 
 /// The columns of one row, in the order of [`Resource::fields`]; to-many fields hold [`Datum::Null`].
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +32,7 @@ impl Row {
         self.get(resource.version()).as_int().expect("every row has a version")
     }
 
-    /// The image that the log holds: a JSON object by field name.
+    /// The image that the log holds: a JSON object by field name. A [`Lineage`](super::Lineage) reads it again.
     pub fn image_text(&self, resource: &Resource) -> String {
         let mut text = Vec::with_capacity(512);
         for (id, field) in resource.columns() {
@@ -44,18 +43,6 @@ impl Row {
         }
         text.push(b'}');
         String::from_utf8(text).expect("JSON is text")
-    }
-
-    /// Reads an image. Fields that it does not know, added since, have what the rows of the table got then: their literal
-    /// default, or null. `None` if a value has another type.
-    pub fn from_image(resource: &Resource, image: &Map<String, Value>) -> Option<Self> {
-        let known = |field: &Field| image.get(&field.name).or_else(|| image.get(field.renamed_from.as_ref()?));
-        let value = |field: &Field| match (known(field), &field.default) {
-            (Some(value), _) => Datum::from_image(&field.ty, value),
-            (None, Some(DefaultValue::Literal(value))) => Some(value.clone()),
-            (None, _) => Some(Datum::Null),
-        };
-        Some(Self(resource.fields.iter().map(value).collect::<Option<_>>()?))
     }
 
     /// About how much memory it takes.
@@ -108,9 +95,12 @@ impl Needs {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::{Map, Value};
 
-    /// The text of an image must be what [`Datum::to_image`] says, since both are read by [`Datum::from_image`].
+    use super::*;
+    use crate::catalog::Lineage;
+
+    /// The text of an image must be what [`Datum::to_image`] says, since both are read by a [`Lineage`].
     #[test]
     fn images_are_read_as_they_were_written() {
         let source = r#"
@@ -121,7 +111,9 @@ mod tests {
               names: [String!]! prices: [Decimal!]! @decimal(precision: 12, scale: 2) colours: [Colour!]!
             }"#;
         let catalog = crate::catalog::parse("resources.graphql", source).unwrap();
-        let resource = catalog.resource(catalog.find("Thing").unwrap());
+        let lineage = Lineage::new(Arc::new(catalog), &[]);
+        let view = lineage.view(1, "Thing").unwrap();
+        let resource = lineage.catalog().resource(view.resource);
         let text = |text: &str| Datum::Text(text.to_owned());
         let mut row = Row(vec![Datum::Null; resource.fields.len()]);
         for (name, value) in [
@@ -147,7 +139,7 @@ mod tests {
             row.set(resource.find(name).unwrap(), value);
         }
         let image: Map<String, Value> = serde_json::from_str(&row.image_text(resource)).unwrap();
-        assert_eq!(Row::from_image(resource, &image), Some(row.clone()));
+        assert_eq!(lineage.read(view, &image), Some(row.clone()));
         for (id, field) in resource.columns() {
             assert_eq!(
                 row.get(id).image_text(&field.ty),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::auth::{AuthSettings, KeySource, Secret, SettingsError};
+use crate::store::tables::Allowed;
 use crate::store::writer;
 use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
@@ -45,6 +46,9 @@ pub struct Settings {
     /// Where the data is.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// How the tables follow the resource file.
+    #[command(flatten)]
+    pub tables: TableSettings,
     /// How it writes.
     #[command(flatten)]
     pub writer: WriterSettings,
@@ -168,6 +172,22 @@ impl DatabaseSettings {
             Some((user, place)) => format!("{scheme}://{}@{place}", user.split(':').next().unwrap_or_default()),
             None => text.to_owned(),
         }
+    }
+}
+
+/// How the tables follow the resource file.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct TableSettings {
+    /// Steps to allow although they lose data, by the names that `tandem migrate --plan` prints, separated by commas
+    #[arg(long = "allow", env = "TANDEM_ALLOW", value_name = "STEPS")]
+    pub allowed_steps: Vec<Allowed>,
+}
+
+impl TableSettings {
+    /// As the planner takes them.
+    pub fn allowed(&self) -> Allowed {
+        Allowed::all(self.allowed_steps.iter().cloned())
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ring::Ring;
 use super::{CHANNEL, Cursor, CursorError, Error, Event, read};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Lineage};
 use crate::database::{self, Database};
 
 /// Events read from the database in one statement.
@@ -30,7 +30,7 @@ pub struct Hub {
 
 struct Inner {
     database: Database,
-    catalog: Arc<Catalog>,
+    lineage: Arc<Lineage>,
     epoch: Epoch,
     ring: RwLock<Ring>,
     /// The last position that the ring has taken.
@@ -43,9 +43,10 @@ impl Hub {
     /// A hub that starts at the end of the log.
     pub async fn open(database: Database, catalog: Arc<Catalog>) -> Result<Self, database::Error> {
         let head = read::head(&database).await?;
+        let lineage = Arc::new(read::lineage(&database, catalog).await?);
         let inner = Inner {
             database,
-            catalog,
+            lineage,
             epoch: head.epoch,
             ring: RwLock::default(),
             tail: watch::Sender::new(head.position),
@@ -127,7 +128,7 @@ impl Hub {
     async fn read_new(&self) -> Result<(), Error> {
         loop {
             let tail = self.tail();
-            let events = read::after(&self.inner.database, &self.inner.catalog, tail, READ_LIMIT).await?;
+            let events = read::after(&self.inner.database, &self.inner.lineage, tail, READ_LIMIT).await?;
             let Some(last) = events.last() else { return Ok(()) };
             let (last, is_all) = (last.position, (events.len() as u64) < READ_LIMIT);
             self.inner.ring.write().expect("nobody panics while holding the ring").extend(events);
@@ -141,6 +142,11 @@ impl Hub {
     /// The last position that the hub has read.
     pub fn tail(&self) -> Position {
         *self.inner.tail.borrow()
+    }
+
+    /// How events are read that are older than the resource file.
+    pub fn lineage(&self) -> &Arc<Lineage> {
+        &self.inner.lineage
     }
 
     /// Which history of the log this is.
@@ -178,7 +184,7 @@ impl Hub {
         if let Some(events) = self.in_ring(position, limit) {
             return Ok(events);
         }
-        read::after(&self.inner.database, &self.inner.catalog, position, (limit as u64).min(READ_LIMIT)).await
+        read::after(&self.inner.database, &self.inner.lineage, position, (limit as u64).min(READ_LIMIT)).await
     }
 
     fn in_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {

@@ -95,7 +95,7 @@ impl ChangesPlan {
             if count >= MAX_SCANNED {
                 break true;
             }
-            let events = log::read::after(&core.database, &core.catalog, scanned, BATCH as u64).await;
+            let events = log::read::after(&core.database, core.hub.lineage(), scanned, BATCH as u64).await;
             let events = events.map_err(|error| match error {
                 log::Error::Expired => expired(),
                 log::Error::Database(error) => database_error(&error),

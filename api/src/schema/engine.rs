@@ -87,7 +87,7 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
         let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
         let documents = Documents::new(types::build(&catalog)?)?;
-        let as_of = AsOf::new(database.clone(), Arc::clone(&catalog));
+        let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
         let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
         let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
         let renderer = Arc::new(Renderer { core: Arc::clone(&core) });

@@ -87,11 +87,13 @@ impl Wanted {
     /// Events with these names: `product.created`, `order_line.*`, `*`.
     pub(crate) fn of_names(catalog: &Catalog, names: &[&str]) -> Result<Self, String> {
         let mut wanted = Vec::new();
-        for (id, resource) in catalog.resources() {
+        for (id, _) in catalog.resources() {
             for kind in ChangeKind::ALL {
                 let matches = |name: &&str| match name.split_once('.') {
                     None => *name == "*",
-                    Some((prefix, verb)) => prefix == resource.prefix && (verb == "*" || verb == kind.verb()),
+                    Some((prefix, verb)) => {
+                        catalog.find_prefix(prefix) == Some(id) && (verb == "*" || verb == kind.verb())
+                    }
                 };
                 if names.iter().any(matches) {
                     wanted.push((id, kind));

@@ -12,7 +12,7 @@ use quick_cache::Weighter;
 use uuid::Uuid;
 
 use super::rows;
-use crate::catalog::{Catalog, Image, Needs, Resource, ResourceId, Row};
+use crate::catalog::{Image, Lineage, Needs, Resource, ResourceId, Row};
 use crate::database::{Database, Error, Sql};
 use crate::log::{Event, read};
 
@@ -42,7 +42,7 @@ impl Weighter<Key, Option<Arc<Row>>> for BySize {
 #[derive(Clone)]
 pub struct AsOf {
     database: Database,
-    catalog: Arc<Catalog>,
+    lineage: Arc<Lineage>,
     cache: Arc<Cache>,
 }
 
@@ -57,9 +57,9 @@ pub struct EventImages {
 
 impl AsOf {
     /// Reads from this database.
-    pub fn new(database: Database, catalog: Arc<Catalog>) -> Self {
+    pub fn new(database: Database, lineage: Arc<Lineage>) -> Self {
         let cache = Cache::with_weighter(CACHED_ROWS, CACHE_SIZE_BYTES, BySize);
-        Self { database, catalog, cache: Arc::new(cache) }
+        Self { database, lineage, cache: Arc::new(cache) }
     }
 
     /// Both images of an event, each joined with the related rows as of the event's position.
@@ -82,7 +82,8 @@ impl AsOf {
         Box::pin(async move {
             let mut related = Vec::with_capacity(needs.related.len());
             for (field, needs) in &needs.related {
-                let target = self.catalog.resource(resource).field(*field).to_one().expect("needs name to-one fields");
+                let target =
+                    self.lineage.catalog().resource(resource).field(*field).to_one().expect("needs name to-one fields");
                 let image = match row.get(*field).as_uuid() {
                     Some(id) => match self.row(target, id, position).await? {
                         Some(row) => Some(Arc::new(self.image(target, row, position, needs).await?)),
@@ -101,24 +102,29 @@ impl AsOf {
     }
 
     async fn read(&self, target: ResourceId, id: Uuid, position: Position) -> Result<Option<Arc<Row>>, Error> {
-        let resource = self.catalog.resource(target);
+        let resource = self.lineage.catalog().resource(target);
         // One statement, so one snapshot: an event cannot slip in between its two halves.
         let mut sql = Sql::text(
             self.database.dialect(),
-            "SELECT CAST(1 AS bigint), before FROM (SELECT before FROM tandem_event",
+            "SELECT position, type, before FROM (SELECT position, type, before FROM tandem_event",
         );
-        sql.push(" WHERE type=").bind(resource.name.clone()).push(" AND row_id=").bind(id);
+        sql.push(" WHERE type IN (");
+        sql.list(",", self.lineage.names(target), |sql, name| {
+            sql.bind(name.clone());
+        });
+        sql.push(") AND row_id=").bind(id);
         sql.push(" AND position>").bind(position.get()).push(" ORDER BY position LIMIT 1) AS later");
-        sql.push(" UNION ALL SELECT CAST(0 AS bigint), ");
+        sql.push(" UNION ALL SELECT CAST(0 AS bigint), '', ");
         rows::push_text(&mut sql, "t", resource);
         rows::push_from(&mut sql, "t", resource);
         sql.push(" WHERE ").column("t", &resource.field(Resource::ID).column).push("=").bind(id);
         let records = self.database.query(sql).await?;
         let mut current = None;
         for record in &records {
-            let text = record.text(1)?;
-            if record.need_int(0)? == 1 {
-                return text.map(|text| read::decode_image(&self.catalog, target, &text)).transpose();
+            let (position, text) = (record.need_int(0)?, record.text(2)?);
+            if position > 0 {
+                let read = |text: String| read::image_at(&self.lineage, position, &record.need_text(1)?, &text);
+                return Ok(text.map(read).transpose()?.flatten());
             }
             current = text;
         }

@@ -21,6 +21,11 @@ pub(in crate::store) fn name(table: &str) -> String {
     format!("tandem_{table}__search")
 }
 
+/// The table that something with the name of [`name`] is called after.
+pub(in crate::store) fn table_of(name: &str) -> Option<&str> {
+    name.strip_prefix("tandem_")?.strip_suffix("__search")
+}
+
 /// SQLite: the table that says which row has which number.
 pub(in crate::store) fn rows_name(table: &str) -> String {
     format!("tandem_{table}__search_row")

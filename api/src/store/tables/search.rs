@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Dialect;
-use super::ddl::quoted;
+use super::ddl::{self, quoted};
 use crate::catalog::Resource;
 use crate::database::{self, Sql};
 use crate::store::search::{Document, RULES, index};
@@ -19,10 +19,12 @@ const ROWS_AT_A_TIME: i64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Search {
+    /// The table that the place for words is called after.
+    pub table: String,
     /// Names of the columns, in the order of the directive.
     pub columns: Vec<String>,
     /// By which rules texts become words.
-    rules: u32,
+    pub rules: u32,
 }
 
 /// The words of the rows that are there, still to be written.
@@ -36,7 +38,7 @@ impl Search {
     /// `None` for a resource without `@search`.
     pub fn of(resource: &Resource) -> Option<Self> {
         let columns: Vec<_> = resource.search.iter().map(|id| resource.field(*id).column.clone()).collect();
-        (!columns.is_empty()).then_some(Self { columns, rules: RULES })
+        (!columns.is_empty()).then(|| Self { table: resource.prefix.clone(), columns, rules: RULES })
     }
 
     pub fn backfill(&self, table: &str) -> Backfill {
@@ -70,10 +72,21 @@ pub(super) fn create_index(table: &str) -> String {
     format!("CREATE INDEX {name} ON {table} USING gin ({column}) WITH (fastupdate = off)")
 }
 
-/// The statements that drop the place for words, as far as it is there.
-pub(super) fn drop(table: &str, dialect: Dialect) -> Vec<String> {
+/// The statements that call the place for words, which is called after one table, after another one.
+pub(super) fn rename(old: &str, new: &str, dialect: Dialect) -> Vec<String> {
     match dialect {
-        Dialect::Sqlite => [index::name(table), index::rows_name(table)]
+        Dialect::Sqlite => {
+            let names = [(index::name(old), index::name(new)), (index::rows_name(old), index::rows_name(new))];
+            names.iter().map(|(old, new)| ddl::rename_table(old, new)).collect()
+        }
+        Dialect::Postgres => vec![ddl::rename_index(&index::name(old), &index::name(new))],
+    }
+}
+
+/// The statements that drop a table's place for words, as far as it is there; it may be called after another table.
+pub(super) fn drop(table: &str, called: &str, dialect: Dialect) -> Vec<String> {
+    match dialect {
+        Dialect::Sqlite => [index::name(called), index::rows_name(called)]
             .iter()
             .map(|name| format!("DROP TABLE IF EXISTS {}", quoted(name)))
             .collect(),

@@ -68,7 +68,7 @@ async fn every_type_has_the_same_bytes_in_every_channel() {
             );
             let position = log::read::head(&app.parts.database).await.unwrap().position;
             let before = entity::Position::new(position.get() - 1).unwrap();
-            let events = log::read::after(&app.parts.database, &catalog, before, 1).await.unwrap();
+            let events = log::read::after(&app.parts.database, app.parts.hub.lineage(), before, 1).await.unwrap();
             let image = events[0].after.as_ref().unwrap();
             assert_eq!(client_json(&catalog, thing, &image.0), expected, "{given:?}");
             let declared = expected
@@ -99,8 +99,8 @@ async fn a_related_row_is_as_it_was_at_the_position() {
         needs.related(on);
         // Two instances, so that one of them has nothing in its cache when it is asked late.
         let (early, late) = (
-            AsOf::new(app.parts.database.clone(), Arc::clone(&catalog)),
-            AsOf::new(app.parts.database.clone(), Arc::clone(&catalog)),
+            AsOf::new(app.parts.database.clone(), Arc::clone(app.parts.hub.lineage())),
+            AsOf::new(app.parts.database.clone(), Arc::clone(app.parts.hub.lineage())),
         );
         let shown = async |as_of: &AsOf, position: i64| {
             let image = as_of.image(thing, Arc::clone(&thing_row), at(position), &needs).await.unwrap();

@@ -2,89 +2,123 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::super::introspect::{self, ActualTable};
+use super::super::hazard::{Rows, Work, lock};
+use super::super::introspect;
 use super::super::memory::TableMemory;
 use super::super::schema::Table;
-use super::super::{Dialect, Step, probe, search};
-use super::{Comparison, Steps};
+use super::super::search::{self, Search};
+use super::super::{Dialect, Step, probe};
+use super::{Comparison, Known, Steps};
 use crate::store::search::index;
 
-/// How much of what a search needs is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What there is for a search.
+#[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
     Part,
-    All,
+    /// All of it, called after the table of this name.
+    All(String),
 }
 
 impl<C: ConnectionTrait> Comparison<'_, C> {
-    /// Of a table that is wanted. `actual` and `memory` are missing if the table is made by an earlier step.
+    /// Of a table that is wanted. It is not known if an earlier step makes it.
     pub(super) async fn search(
         &self,
         wanted: &Table,
-        actual: Option<&ActualTable>,
-        memory: Option<&TableMemory>,
+        known: Option<Known<'_>>,
         steps: &mut Steps,
     ) -> Result<(), DbErr> {
         let name = &wanted.name;
-        let remembered = memory.and_then(|memory| memory.search.as_ref());
-        let found = self.find(name, actual).await?;
+        let remembered = self.memory.tables.get(name).and_then(|memory| memory.search.as_ref());
+        let called = remembered.map_or(name, |search| &search.table);
+        let found = self.find(called, known).await?;
         let Some(search) = &wanted.search else {
             if remembered.is_some() && found != Found::Nothing {
-                let title = format!("drop the search of {name}");
-                steps.search.push(Step::safe(title, search::drop(name, self.dialect)));
+                steps.search.push(self.drop_step(name, called));
             }
             return Ok(());
         };
-        if found == Found::All && remembered == Some(search) {
+        if let (Found::All(called), Some(known)) = (&found, known)
+            && remembered.is_some_and(|remembered| self.is_same(remembered, search))
+            && !search.columns.iter().any(|column| is_rewritten(known, column, steps))
+        {
+            if called != name {
+                let sql = search::rename(called, name, self.dialect);
+                steps.search.push(Step::new(format!("rename the search of {name}"), sql));
+            }
             return Ok(());
         }
-        let mut sql = if found == Found::Nothing { Vec::new() } else { search::drop(name, self.dialect) };
+        let mut sql = if found == Found::Nothing { Vec::new() } else { search::drop(name, called, self.dialect) };
         sql.extend(search::create(name, self.dialect));
-        let title = format!("make {name} searchable by {}", search.columns.join(", "));
-        let has_rows = actual.is_some() && probe::has_rows(self.conn, name).await?;
+        let rows = match known {
+            Some(_) => probe::rows(self.conn, self.places.table(name)).await?,
+            None => Rows(0),
+        };
         let index = (self.dialect == Dialect::Postgres).then(|| search::create_index(name));
-        if !has_rows {
+        let title = format!("make {name} searchable by {}", search.columns.join(", "));
+        if !rows.any() {
             sql.extend(index);
-            steps.search.push(Step::safe(title, sql));
+            let lock = known.and_then(|_| lock(self.dialect, Work::Define, name, rows));
+            steps.search.push(Step::new(title, sql).lock(lock));
             return Ok(());
         }
-        let hazard = match self.dialect {
-            Dialect::Sqlite => "writes the words of every row; nobody can write to the database meanwhile",
-            Dialect::Postgres => "writes the words of every row; nobody can read or write the table meanwhile",
-        };
-        steps.search.push(Step::caution(title, sql, hazard).with_backfill(search.backfill(name)));
+        let step = Step::new(title, sql).caution("the words of all rows are written");
+        let step = step.with_backfill(search.backfill(name));
+        steps.search.push(step.lock(lock(self.dialect, Work::Rewrite, name, rows)));
         if let Some(index) = index {
-            let hazard = "reads the whole table; nobody can write to it meanwhile";
-            steps.search.push(Step::caution(format!("add the index of words to {name}"), vec![index], hazard));
+            let step = Step::new(format!("add the index of words to {name}"), vec![index]);
+            steps.search.push(step.lock(lock(self.dialect, Work::Index, name, rows)));
         }
         Ok(())
     }
 
     /// Of a table that is gone or goes. On PostgreSQL all of it goes with the table.
     pub(super) async fn drop_search(&self, name: &str, memory: &TableMemory, steps: &mut Steps) -> Result<(), DbErr> {
-        if self.dialect == Dialect::Sqlite && memory.search.is_some() && self.find(name, None).await? != Found::Nothing
-        {
-            let title = format!("drop the search of {name}");
-            steps.search.push(Step::safe(title, search::drop(name, self.dialect)));
+        let Some(search) = memory.search.as_ref().filter(|_| self.dialect == Dialect::Sqlite) else { return Ok(()) };
+        if self.find(&search.table, None).await? != Found::Nothing {
+            steps.search.push(self.drop_step(name, &search.table));
         }
         Ok(())
     }
 
-    async fn find(&self, name: &str, actual: Option<&ActualTable>) -> Result<Found, DbErr> {
+    fn drop_step(&self, name: &str, called: &str) -> Step {
+        let step = Step::new(format!("drop the search of {name}"), search::drop(name, called, self.dialect));
+        step.lock(lock(self.dialect, Work::Define, name, Rows(0)))
+    }
+
+    /// Whether the words are those that are wanted, once columns have their new names.
+    fn is_same(&self, remembered: &Search, wanted: &Search) -> bool {
+        let former = |column| self.places.column(&wanted.table, column);
+        remembered.rules == wanted.rules
+            && remembered.columns.iter().map(String::as_str).eq(wanted.columns.iter().map(|column| former(column)))
+    }
+
+    async fn find(&self, called: &str, known: Option<Known<'_>>) -> Result<Found, DbErr> {
         let is_there = async |name: &str| {
             let kind = introspect::kind_of(self.conn, self.dialect, name).await?;
             Ok::<_, DbErr>(kind.is_some())
         };
-        let index = is_there(&index::name(name)).await?;
-        let other = match self.dialect {
-            Dialect::Sqlite => is_there(&index::rows_name(name)).await?,
-            Dialect::Postgres => actual.is_some_and(|table| table.column(index::COLUMN).is_some()),
+        let (words, other) = match self.dialect {
+            Dialect::Sqlite => {
+                let words = is_there(&index::name(called)).await?;
+                (words.then(|| called.to_owned()), is_there(&index::rows_name(called)).await?)
+            }
+            Dialect::Postgres => match known {
+                Some(known) => (known.actual.words_index.clone(), known.actual.has_words),
+                None => (None, false),
+            },
         };
-        Ok(match (index, other) {
-            (true, true) => Found::All,
-            (false, false) => Found::Nothing,
-            (true, false) | (false, true) => Found::Part,
+        Ok(match (words, other) {
+            (Some(called), true) => Found::All(called),
+            (None, false) => Found::Nothing,
+            (Some(_), false) | (None, true) => Found::Part,
         })
     }
+}
+
+/// Whether another step gives the column other values.
+fn is_rewritten(known: Known<'_>, column: &str, steps: &Steps) -> bool {
+    let place = (known.wanted.name.clone(), column.to_owned());
+    let effects = &steps.effects;
+    known.actual.column(column).is_none() || effects.replaced.contains(&place) || effects.fills.contains_key(&place)
 }

@@ -80,17 +80,12 @@ pub(in super::super) fn indexed(mut resource: Resource, fields: &[&str]) -> Reso
     resource
 }
 
-pub(in super::super) fn searched(mut resource: Resource, fields: &[&str]) -> Resource {
-    resource.search = key(&resource, fields).fields;
-    resource
-}
-
 pub(in super::super) fn status(values: &[&str]) -> EnumType {
     enum_type("Status", values)
 }
 
 pub(in super::super) fn enum_type(name: &str, values: &[&str]) -> EnumType {
-    let values = values.iter().map(|v| EnumValue { name: (*v).to_owned(), description: None });
+    let values = values.iter().map(|v| EnumValue { name: (*v).to_owned(), description: None, renamed_from: None });
     EnumType { name: name.to_owned(), description: None, values: values.collect() }
 }
 

@@ -1,27 +1,31 @@
-//! Words follow `@search`, and rows that were there can be found.
+//! Words follow `@search`, and rows that were there can be found. The texts of the plans are in `plans.txt`.
 
-use super::catalogs::{STRING, field, optional, resource, searched};
 use super::{TestDatabase, on_both_databases};
-use crate::catalog::{Catalog, Field};
+use crate::catalog::{self, Catalog};
 
-fn text_fields() -> Vec<Field> {
-    vec![field("name", STRING), optional("note", STRING)]
+/// A type with a directive and these fields.
+fn parse(start: &str, fields: &str) -> Catalog {
+    let text = format!("type {start} {{ {fields} }}");
+    catalog::parse("resources.graphql", &text).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-fn catalog(search: &[&str]) -> Catalog {
-    Catalog::new(vec![searched(resource("Item", text_fields()), search)], Vec::new())
-}
+const FIELDS: &str = "name: String! note: String";
 
 impl TestDatabase {
     /// The names of the items that hold a word.
     async fn found(&self, word: &str) -> Vec<String> {
+        self.found_in("item", "name", word).await
+    }
+
+    async fn found_in(&self, table: &str, column: &str, word: &str) -> Vec<String> {
         let sql = self.on(
-            "SELECT name FROM item WHERE id IN (SELECT r.id FROM tandem_item__search AS w
-               JOIN tandem_item__search_row AS r ON r.number = w.rowid WHERE tandem_item__search MATCH '$')
-             ORDER BY name",
-            "SELECT name FROM item WHERE tandem__search @@ '$'::tsquery ORDER BY name",
+            "SELECT $column FROM $table WHERE id IN (SELECT r.id FROM tandem_$table__search AS w
+               JOIN tandem_$table__search_row AS r ON r.number = w.rowid WHERE tandem_$table__search MATCH '$word')
+             ORDER BY 1",
+            "SELECT $column FROM $table WHERE tandem__search @@ '$word'::tsquery ORDER BY 1",
         );
-        self.query(&sql.replace('$', word)).await.into_iter().flatten().collect()
+        let sql = sql.replace("$column", column).replace("$table", table).replace("$word", word);
+        self.query(&sql).await.into_iter().flatten().collect()
     }
 
     /// What there is for searches.
@@ -35,99 +39,27 @@ impl TestDatabase {
         );
         self.query(sql).await.into_iter().flatten().collect()
     }
-}
 
-const SQLITE_TABLES: [&str; 6] = [
-    "tandem_item__search",
-    "tandem_item__search_config",
-    "tandem_item__search_data",
-    "tandem_item__search_docsize",
-    "tandem_item__search_idx",
-    "tandem_item__search_row",
-];
-
-#[tokio::test]
-async fn a_new_table_can_be_searched() {
-    on_both_databases(async |db| {
-        let expected = db.on(
-            r#"
-2 steps:
-
-1. create the table item for Item
-     CREATE TABLE "item" (
-       "id" BLOB NOT NULL PRIMARY KEY,
-       "name" TEXT NOT NULL,
-       "note" TEXT,
-       "created_at" INTEGER NOT NULL,
-       "updated_at" INTEGER NOT NULL,
-       "version" INTEGER NOT NULL
-     ) STRICT;
-
-2. make item searchable by name, note
-     CREATE TABLE "tandem_item__search_row" (
-       "number" INTEGER NOT NULL PRIMARY KEY,
-       "id" BLOB NOT NULL UNIQUE
-     ) STRICT;
-     CREATE VIRTUAL TABLE "tandem_item__search" USING fts5("words", content='', contentless_delete=1, tokenize='ascii');
-"#,
-            r#"
-2 steps:
-
-1. create the table item for Item
-     CREATE TABLE "item" (
-       "id" uuid NOT NULL PRIMARY KEY,
-       "name" text COLLATE "C" NOT NULL,
-       "note" text COLLATE "C",
-       "created_at" timestamp with time zone NOT NULL,
-       "updated_at" timestamp with time zone NOT NULL,
-       "version" integer NOT NULL
-     );
-
-2. make item searchable by name, note
-     ALTER TABLE "item" ADD COLUMN "tandem__search" tsvector;
-     CREATE INDEX "tandem_item__search" ON "item" USING gin ("tandem__search") WITH (fastupdate = off);
-"#,
-        );
-        db.check(&catalog(&["name", "note"]), expected).await;
-        assert_eq!(db.places().await, db.on(&SQLITE_TABLES[..], &["tandem__search", "tandem_item__search"]));
-    })
-    .await;
+    fn places_of(&self, table: &str) -> Vec<String> {
+        let sqlite = ["", "_config", "_data", "_docsize", "_idx", "_row"];
+        self.on(
+            sqlite.map(|end| format!("tandem_{table}__search{end}")).to_vec(),
+            vec!["tandem__search".to_owned(), format!("tandem_{table}__search")],
+        )
+    }
 }
 
 #[tokio::test]
 async fn rows_that_were_there_can_be_found() {
     on_both_databases(async |db| {
-        db.prepare(&catalog(&[])).await;
+        db.prepare(&parse("Item @resource", FIELDS)).await;
         assert_eq!(db.places().await, [""; 0]);
         for number in 0..250 {
             db.insert("item", &[("name", &format!("'Crème {number:03}'")), ("note", "'It''s — here'")]).await;
         }
         db.insert("item", &[("name", "'?'")]).await;
-        let expected = db.on(
-            r#"
-1 step:
-
-1. make item searchable by name, note
-     CREATE TABLE "tandem_item__search_row" (
-       "number" INTEGER NOT NULL PRIMARY KEY,
-       "id" BLOB NOT NULL UNIQUE
-     ) STRICT;
-     CREATE VIRTUAL TABLE "tandem_item__search" USING fts5("words", content='', contentless_delete=1, tokenize='ascii');
-   writes the words of every row; nobody can write to the database meanwhile
-"#,
-            r#"
-2 steps:
-
-1. make item searchable by name, note
-     ALTER TABLE "item" ADD COLUMN "tandem__search" tsvector;
-   writes the words of every row; nobody can read or write the table meanwhile
-
-2. add the index of words to item
-     CREATE INDEX "tandem_item__search" ON "item" USING gin ("tandem__search") WITH (fastupdate = off);
-   reads the whole table; nobody can write to it meanwhile
-"#,
-        );
-        db.check(&catalog(&["name", "note"]), expected).await;
+        db.prepare(&parse("Item @resource @search(fields: [\"name\", \"note\"])", FIELDS)).await;
+        assert_eq!(db.places().await, db.places_of("item"));
         assert_eq!(db.found("007").await, ["Crème 007"]);
         assert_eq!(db.found("249").await, ["Crème 249"]);
         assert_eq!(db.found("creme").await.len(), 250);
@@ -139,40 +71,12 @@ async fn rows_that_were_there_can_be_found() {
 #[tokio::test]
 async fn other_fields_write_all_words_anew() {
     on_both_databases(async |db| {
-        db.prepare(&catalog(&["name"])).await;
+        db.prepare(&parse("Item @resource @search(fields: [\"name\"])", FIELDS)).await;
         db.insert("item", &[("name", "'first'"), ("note", "'second'")]).await;
-        let expected = db.on(
-            r#"
-1 step:
-
-1. make item searchable by note
-     DROP TABLE IF EXISTS "tandem_item__search";
-     DROP TABLE IF EXISTS "tandem_item__search_row";
-     CREATE TABLE "tandem_item__search_row" (
-       "number" INTEGER NOT NULL PRIMARY KEY,
-       "id" BLOB NOT NULL UNIQUE
-     ) STRICT;
-     CREATE VIRTUAL TABLE "tandem_item__search" USING fts5("words", content='', contentless_delete=1, tokenize='ascii');
-   writes the words of every row; nobody can write to the database meanwhile
-"#,
-            r#"
-2 steps:
-
-1. make item searchable by note
-     ALTER TABLE "item" DROP COLUMN IF EXISTS "tandem__search";
-     ALTER TABLE "item" ADD COLUMN "tandem__search" tsvector;
-   writes the words of every row; nobody can read or write the table meanwhile
-
-2. add the index of words to item
-     CREATE INDEX "tandem_item__search" ON "item" USING gin ("tandem__search") WITH (fastupdate = off);
-   reads the whole table; nobody can write to it meanwhile
-"#,
-        );
-        db.check(&catalog(&["note"]), expected).await;
+        db.prepare(&parse("Item @resource @search(fields: [\"note\"])", FIELDS)).await;
         assert_eq!((db.found("first").await, db.found("second").await), (vec![], vec!["first".to_owned()]));
-        // Those that were left out are found as they were written, in the order of the directive.
-        db.prepare(&catalog(&["note", "name"])).await;
-        assert_eq!(db.found("first").await, ["first"]);
+        db.prepare(&parse("Item @resource @search(fields: [\"note\", \"name\"])", FIELDS)).await;
+        assert_eq!((db.found("first").await, db.found("second").await), (vec!["first".into()], vec!["first".into()]));
     })
     .await;
 }
@@ -180,28 +84,67 @@ async fn other_fields_write_all_words_anew() {
 #[tokio::test]
 async fn without_the_directive_nothing_is_left() {
     on_both_databases(async |db| {
-        db.prepare(&catalog(&["name"])).await;
+        let with = parse("Item @resource @search(fields: [\"name\"])", FIELDS);
+        db.prepare(&with).await;
         db.insert("item", &[("name", "'first'")]).await;
-        let expected = db.on(
-            r#"
-1 step:
-
-1. drop the search of item
-     DROP TABLE IF EXISTS "tandem_item__search";
-     DROP TABLE IF EXISTS "tandem_item__search_row";
-"#,
-            r#"
-1 step:
-
-1. drop the search of item
-     ALTER TABLE "item" DROP COLUMN IF EXISTS "tandem__search";
-"#,
-        );
-        db.check(&catalog(&[]), expected).await;
+        db.prepare(&parse("Item @resource", FIELDS)).await;
         assert_eq!(db.places().await, [""; 0]);
         assert_eq!(db.query("SELECT name FROM item").await, [Some("first".to_owned())]);
-        db.prepare(&catalog(&["name"])).await;
+        db.prepare(&with).await;
         assert_eq!(db.found("first").await, ["first"]);
+        db.allow(&parse("Other @resource", "a: Int"), "drop:Item").await;
+        assert_eq!(db.places().await, [""; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn words_are_found_under_new_names() {
+    on_both_databases(async |db| {
+        db.prepare(&parse("Item @resource @search(fields: [\"name\", \"note\"])", FIELDS)).await;
+        db.insert("item", &[("name", "'first'"), ("note", "'second'")]).await;
+        // Those that are only renamed are not written again, so they stay what the test makes of them.
+        db.run(db.on(
+            "INSERT INTO tandem_item__search_row (id) SELECT id FROM item WHERE false;
+             INSERT INTO tandem_item__search_row (number, id) SELECT 7, id FROM item;
+             INSERT INTO tandem_item__search (rowid, words) VALUES (7, 'marked')",
+            "UPDATE item SET tandem__search = 'marked'",
+        ))
+        .await;
+        let fields = "title: String! @renamedFrom(name: \"name\") note: String";
+        let renamed =
+            parse("Thing @resource @renamedFrom(name: \"Item\") @search(fields: [\"title\", \"note\"])", fields);
+        let plan = db.prepare(&renamed).await;
+        assert!(plan.steps.iter().any(|step| step.title == "rename the search of thing"), "{plan}");
+        assert_eq!(db.places().await, db.places_of("thing"));
+        assert_eq!(db.found_in("thing", "title", "marked").await, ["first"]);
+        assert!(db.prepare(&renamed).await.is_empty());
+        // With other fields beside the new name they are written again.
+        let back = parse(
+            "Item @resource @renamedFrom(name: \"Thing\") @search(fields: [\"note\"])",
+            "title: String! note: String",
+        );
+        db.prepare(&back).await;
+        assert_eq!(db.places().await, db.places_of("item"));
+        assert_eq!(
+            (db.found_in("item", "title", "marked").await.len(), db.found_in("item", "title", "second").await.len()),
+            (0, 1)
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn words_follow_values_that_a_step_writes() {
+    on_both_databases(async |db| {
+        db.prepare(&parse("Item @resource @search(fields: [\"name\", \"note\"])", FIELDS)).await;
+        db.insert("item", &[("name", "'first'")]).await;
+        let required = parse(
+            "Item @resource @search(fields: [\"name\", \"note\"])",
+            "name: String! note: String! @default(value: \"nothing said\")",
+        );
+        db.allow(&required, "fill:Item.note").await;
+        assert_eq!(db.found("said").await, ["first"]);
     })
     .await;
 }
@@ -209,7 +152,7 @@ async fn without_the_directive_nothing_is_left() {
 #[tokio::test]
 async fn what_somebody_dropped_is_made_anew() {
     on_both_databases(async |db| {
-        let wanted = catalog(&["name"]);
+        let wanted = parse("Item @resource @search(fields: [\"name\"])", FIELDS);
         db.prepare(&wanted).await;
         db.insert("item", &[("name", "'first'")]).await;
         for part in db.on(
@@ -221,6 +164,11 @@ async fn what_somebody_dropped_is_made_anew() {
             assert!(db.prepare(&wanted).await.is_empty(), "{part}");
             assert_eq!(db.found("first").await, ["first"]);
         }
+        db.run("DROP TABLE item").await;
+        db.allow(&wanted, "remake:Item").await;
+        db.insert("item", &[("name", "'second'")]).await;
+        assert_eq!(db.found("first").await, [""; 0]);
+        assert_eq!(db.places().await, db.places_of("item"));
     })
     .await;
 }
