@@ -20,6 +20,7 @@ mod replica;
 mod resource_file;
 mod resume;
 mod schema;
+mod search;
 mod streams;
 mod table;
 mod webhooks;
