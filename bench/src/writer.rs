@@ -14,6 +14,7 @@ use tandem::app::parts::{self, Options};
 use tandem::auth::Principal;
 use tandem::catalog::{self, Catalog, Datum, FieldId, ResourceId};
 use tandem::store::Writer;
+use tandem::store::tables::Allowed;
 use tandem::store::writer::{Command, Create, Mutation, Outcome, Settings};
 use tandem::webhook::egress::AllowList;
 use tandem::webhook::retry::Schedule;
@@ -55,6 +56,7 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
     let options = Options {
         database_url: database.url.clone(),
         catalog: Arc::clone(&catalog),
+        allowed: Allowed::default(),
         writer: settings,
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),

@@ -7,9 +7,11 @@
 pub mod attempt;
 pub mod catalog;
 pub mod delivery;
+pub mod departure;
 pub mod event;
 pub mod head;
 pub mod ids;
+pub mod lineage;
 pub mod sequence;
 pub mod webhook;
 

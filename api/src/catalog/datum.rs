@@ -283,10 +283,9 @@ impl Datum {
 
     fn parse_row_id(catalog: &Catalog, resource: ResourceId, value: &Value) -> Result<Self, String> {
         let prefix = &catalog.resource(resource).prefix;
-        let text = value.as_str().unwrap_or_default();
-        match type_id::parse_prefixed(prefix, text) {
-            Some(id) => Ok(Self::Uuid(id)),
-            None => Err(format!("expected an id that starts with {prefix}_ and has 26 more characters")),
+        match type_id::parse(value.as_str().unwrap_or_default()) {
+            Some((found, id)) if catalog.find_prefix(found) == Some(resource) => Ok(Self::Uuid(id)),
+            _ => Err(format!("expected an id that starts with {prefix}_ and has 26 more characters")),
         }
     }
 

@@ -98,7 +98,7 @@ pub fn catalog() -> Catalog {
     let status = EnumType {
         name: "Status".to_owned(),
         description: None,
-        values: vec![EnumValue { name: "NEW".to_owned(), description: None }],
+        values: vec![EnumValue { name: "NEW".to_owned(), description: None, renamed_from: None }],
     };
     let products = resource("Product", "product", "product", vec![field("name", text, false)]);
     Catalog::new(vec![products], vec![status])

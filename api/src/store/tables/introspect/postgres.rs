@@ -31,7 +31,7 @@ const INDEXES: &str = "SELECT indexes.relname::text AS name, indisunique AS is_u
        AND NOT indisprimary AND indpred IS NULL AND indisvalid AND place <= indnkeyatts
      ORDER BY indexes.relname, place";
 
-const FOREIGN_KEYS: &str = "SELECT attname::text AS column_name, targets.relname::text AS target
+const FOREIGN_KEYS: &str = "SELECT conname::text AS name, attname::text AS column_name, targets.relname::text AS target
      FROM pg_constraint
      JOIN pg_class tables ON tables.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = tables.relnamespace
      JOIN pg_class targets ON targets.oid = confrelid
@@ -54,8 +54,11 @@ pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<Act
         });
     }
     for row in rows(conn, FOREIGN_KEYS, name).await? {
-        let key = ActualForeignKey { column: row.try_get("", "column_name")?, target: row.try_get("", "target")? };
-        table.foreign_keys.push(key);
+        table.foreign_keys.push(ActualForeignKey {
+            name: row.try_get("", "name")?,
+            column: row.try_get("", "column_name")?,
+            target: row.try_get("", "target")?,
+        });
     }
     Ok(table)
 }
