@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 use tandem::app::parts::Parts;
 use tandem::auth::Principal;
@@ -27,22 +25,44 @@ pub const ORDERS: u64 = 20;
 pub const QUERY: &str = "query($after: String) { orders(first: 20, after: $after) { nodes { id number status customer { id \
                          name email } lines(first: 10) { nodes { id quantity unitPrice product { id sku name price } } } } } }";
 
-/// The cursor before the orders after the nth.
-pub fn cursor(kind: Kind, nth: u64) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(json!([id(kind, nth)]).to_string())
+/// The cursors of all rows of a list, in the order of their ids, as `ask` gets them: cursors are the server's business.
+pub async fn cursors(
+    plural: &str,
+    count: u64,
+    mut ask: impl AsyncFnMut(&str, Value) -> Result<Value>,
+) -> Result<Vec<String>> {
+    let query = format!("query($after: String) {{ {plural}(first: 1000, after: $after) {{ edges {{ cursor }} }} }}");
+    let mut cursors: Vec<String> = Vec::with_capacity(count as usize);
+    while cursors.len() < count as usize {
+        let answer = ask(&query, json!({ "after": cursors.last() })).await?;
+        let edges = answer[plural]["edges"].as_array().filter(|edges| !edges.is_empty());
+        let edges = edges.with_context(|| format!("{plural} end too early: {answer}"))?;
+        cursors.extend(edges.iter().filter_map(|edge| edge["cursor"].as_str()).map(str::to_owned));
+    }
+    Ok(cursors)
+}
+
+/// Somebody who may read all orders.
+fn helper() -> Arc<Principal> {
+    let claims = Map::from_iter([("sub".to_owned(), json!("helper"))]);
+    let roles = vec!["support".to_owned()];
+    Arc::new(Principal { sub: Some("helper".to_owned()), roles, claims, ..Principal::default() })
+}
+
+/// The response to a query, in process.
+pub async fn ask(parts: &Parts, query: &str, variables: Value) -> Result<Value> {
+    let Value::Object(variables) = variables else { bail!("variables are an object") };
+    let request = Request { query: query.to_owned(), variables, ..Request::default() };
+    let mut answer: Value = serde_json::from_slice(&parts.engine.execute(request, helper()).await.body)?;
+    ensure!(answer.get("errors").is_none(), "not what was asked for: {answer}");
+    Ok(answer["data"].take())
 }
 
 /// The whole response.
-pub async fn by_tandem(parts: &Parts, nth: u64) -> Result<Vec<u8>> {
-    let request = Request {
-        query: QUERY.to_owned(),
-        variables: Map::from_iter([("after".to_owned(), Value::from(cursor(Kind::Order, nth)))]),
-        ..Request::default()
-    };
-    let claims = Map::from_iter([("sub".to_owned(), json!("helper"))]);
-    let principal =
-        Principal { sub: Some("helper".to_owned()), roles: vec!["support".to_owned()], claims, ..Principal::default() };
-    Ok(parts.engine.execute(request, Arc::new(principal)).await.body.to_vec())
+pub async fn by_tandem(parts: &Parts, after: &str) -> Result<Vec<u8>> {
+    let variables = Map::from_iter([("after".to_owned(), Value::from(after))]);
+    let request = Request { query: QUERY.to_owned(), variables, ..Request::default() };
+    Ok(parts.engine.execute(request, helper()).await.body.to_vec())
 }
 
 struct Order {
@@ -70,7 +90,7 @@ struct Product {
     price: String,
 }
 
-/// The whole response.
+/// The whole response; the orders after the nth.
 pub async fn by_level(database: &Database, nth: u64) -> Result<Vec<u8>> {
     let mut sql = Sql::new(database.dialect());
     sql.push("SELECT id,CAST(number AS bigint),status,customer_id FROM \"order\" WHERE id>").bind(id(Kind::Order, nth));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tandem::catalog::type_id;
 
 use super::ReadsArgs;
-use super::batched::{ORDERS, QUERY, cursor};
+use super::batched::{self, ORDERS, QUERY};
 use super::seed::{CUSTOMERS, Kind, LINES, id};
 use crate::load::{Amount, Load, Outcome};
 use crate::served::{Tandem, request};
@@ -83,17 +83,26 @@ impl Case {
         }
     }
 
+    /// The list whose cursors the variables have.
+    fn list(self) -> Option<&'static str> {
+        match self {
+            Self::List => Some("products"),
+            Self::Tree => Some("orders"),
+            Self::ById | Self::Filtered | Self::Create | Self::CreateNested => None,
+        }
+    }
+
     /// The variables of a request, other ones for each number.
-    fn variables(self, number: u64, orders: u64) -> Value {
+    fn variables(self, number: u64, cursors: &[String]) -> Value {
         let random = scatter(number);
         match self {
             Self::ById => json!({ "id": type_id::format("product", id(Kind::Product, random % CUSTOMERS)) }),
-            Self::List => json!({ "after": cursor(Kind::Product, random % (CUSTOMERS - 100)) }),
+            Self::List => json!({ "after": cursors[random as usize % (cursors.len() - 100)] }),
             Self::Filtered => {
                 let status = STATUSES[(random >> 32) as usize % STATUSES.len()];
                 json!({ "status": status, "email": format!("user-{}@example.com", random % CUSTOMERS) })
             }
-            Self::Tree => json!({ "after": cursor(Kind::Order, random % (orders - ORDERS)) }),
+            Self::Tree => json!({ "after": cursors[random as usize % (cursors.len() - ORDERS as usize)] }),
             // Unique keys ascend, as numbers do that somebody hands out.
             Self::Create => {
                 json!({ "input": { "sku": format!("NEW-{number:08}"), "name": "A thing that is sold a lot", "price": "12.50" } })
@@ -144,17 +153,23 @@ async fn one(tandem: &Tandem, case: Case, args: &ReadsArgs) -> Result<Outcome> {
     let (sub, roles) = case.caller();
     let caller = tandem.authorization(sub, roles).await?;
     let numbers = AtomicU64::new(1);
-    let (answer, _) =
-        tandem.client(&caller).await?.ask_sized(&request(case.document(), &case.variables(0, args.orders))).await?;
+    let mut client = tandem.client(&caller).await?;
+    let cursors = match case.list() {
+        Some(list) => {
+            let count = if case == Case::Tree { args.orders } else { CUSTOMERS };
+            batched::cursors(list, count, async |query, variables| client.ask(query, variables).await).await?
+        }
+        None => Vec::new(),
+    };
+    let (answer, _) = client.ask_sized(&request(case.document(), &case.variables(0, &cursors))).await?;
     ensure!(case.is_answered(&answer), "not what was asked for: {answer}");
     let measured = Duration::from_secs(args.seconds * args.rounds as u64);
     let amount = Amount::Time { warm_up: Duration::from_secs(1), measured };
     let load = Load::new(tandem.address, "/graphql", args.connections, amount).header("authorization", &caller);
     // Requests are made before they are sent: to make them is not the server's work.
-    let orders = args.orders;
     let prepared: Option<Arc<[Vec<u8>]>> = match case {
         Case::ById | Case::List | Case::Filtered | Case::Tree => {
-            Some((0..PREPARED).map(|number| request(case.document(), &case.variables(number, orders))).collect())
+            Some((0..PREPARED).map(|number| request(case.document(), &case.variables(number, &cursors))).collect())
         }
         Case::Create | Case::CreateNested => None,
     };
@@ -162,7 +177,7 @@ async fn one(tandem: &Tandem, case: Case, args: &ReadsArgs) -> Result<Outcome> {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         match &prepared {
             Some(requests) => out.extend_from_slice(&requests[(number % PREPARED) as usize]),
-            None => out.extend(request(case.document(), &case.variables(number, orders))),
+            None => out.extend(request(case.document(), &case.variables(number, &cursors))),
         }
     };
     load.run(write).await?.flawless()

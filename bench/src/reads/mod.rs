@@ -108,8 +108,12 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
 }
 
 async fn compare(parts: &Arc<Parts>, args: &ReadsArgs) -> Result<(Rounds, Rounds)> {
+    let cursors =
+        batched::cursors("orders", args.orders, async |query, variables| batched::ask(parts, query, variables).await);
+    let cursors: Arc<[String]> = cursors.await?.into();
     for nth in [0, args.orders / 2] {
-        let (ours, theirs) = (batched::by_tandem(parts, nth).await?, batched::by_level(&parts.database, nth).await?);
+        let ours = batched::by_tandem(parts, &cursors[nth as usize]).await?;
+        let theirs = batched::by_level(&parts.database, nth).await?;
         if ours != theirs {
             bail!("not the same tree:\n{}\n{}", String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs));
         }
@@ -118,10 +122,10 @@ async fn compare(parts: &Arc<Parts>, args: &ReadsArgs) -> Result<(Rounds, Rounds
     alternate(
         args.rounds,
         async || {
-            let parts = Arc::clone(parts);
+            let (parts, cursors) = (Arc::clone(parts), Arc::clone(&cursors));
             per_second(args, trees, move |nth| {
-                let parts = Arc::clone(&parts);
-                async move { batched::by_tandem(&parts, nth).await }
+                let (parts, cursors) = (Arc::clone(&parts), Arc::clone(&cursors));
+                async move { batched::by_tandem(&parts, &cursors[nth as usize]).await }
             })
             .await
         },
