@@ -174,6 +174,8 @@ impl Group {
             wants_rows: true,
             wants_total: false,
             wants_cursors: true,
+            aggregates: Vec::new(),
+            groupings: Vec::new(),
         };
         Ok(Self { plan, list })
     }

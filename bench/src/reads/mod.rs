@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tandem::app::parts::{self, Options, Parts};
 use tandem::catalog;
+use tandem::store::tables::Allowed;
 use tandem::store::writer::Settings;
 use tandem::webhook::egress::AllowList;
 use tandem::webhook::retry::Schedule;
@@ -96,6 +97,7 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
     let options = Options {
         database_url: url.to_owned(),
         catalog: Arc::new(catalog::parse("resources.graphql", RESOURCES).context("the store that ships is sound")?),
+        allowed: Allowed::default(),
         writer: Settings::default(),
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),

@@ -4,6 +4,7 @@
 
 mod access;
 mod access_property;
+mod aggregates;
 mod chain;
 mod crash;
 mod crud;
@@ -14,6 +15,7 @@ mod live;
 mod n_plus_one;
 mod nodes;
 mod outage;
+mod related_lists;
 mod replica;
 mod resource_file;
 mod resume;

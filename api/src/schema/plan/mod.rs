@@ -7,10 +7,12 @@
 //! - [`context`]: what planning knows
 //! - [`object`]: one row
 //! - [`connection`]: a page of rows
+//! - [`aggregate`]: numbers about all rows that match, and groups of them
 //! - [`change`]: an event
 //! - [`filter`], [`order`]: arguments that name fields; `cursor`: places in an order
 //! - [`output`]: the writing
 
+pub(crate) mod aggregate;
 pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod context;

@@ -2,6 +2,7 @@
 
 use crate::catalog::{Catalog, Field, FieldId, FieldType, ResourceId};
 
+use super::aggregates;
 use super::builder::{Builder, Input, Output, input, output};
 use super::describe::{self, a, words};
 use super::names::{self, Names};
@@ -76,6 +77,7 @@ pub(super) fn add_connection(builder: &mut Builder, catalog: &Catalog, id: Resou
         "The position in the log that these rows are the state of. Give it as `after` to a subscription or to \
          `changes` to continue from exactly here, without a gap and without a duplicate.",
     ));
+    fields.extend(aggregates::connection_fields(&names));
     builder.object(&names.connection, format!("A page of {}.", resource.name), &[], fields);
     shared::add_edge(builder, &names.edge, &names.object);
 }

@@ -1,5 +1,7 @@
 //! What is wanted of a resource's rows: a tree, which knows no GraphQL.
 
+use super::aggregate::Aggregate;
+use super::grouping::Grouping;
 use crate::catalog::{Datum, FieldId, Filter, Needs, ResourceId};
 
 /// What is wanted of each row. The values come back in the order of the slots.
@@ -50,6 +52,10 @@ pub struct List {
     pub wants_total: bool,
     /// Whether the values of the order's terms are wanted of each row, for its cursor.
     pub wants_cursors: bool,
+    /// What is wanted to be known of all of them.
+    pub aggregates: Vec<Aggregate>,
+    /// In which groups all of them are wanted.
+    pub groupings: Vec<Grouping>,
 }
 
 /// One term of an order.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::lists::Unjudged;
 use crate::catalog::{Catalog, Datum, FieldId, Image, Needs, Resource, ResourceId, Row};
 use crate::database::{Dialect, Error, Sql, Transaction};
 use crate::log::NewEvent;
@@ -168,7 +169,7 @@ impl<'a> State<'a> {
         resource: ResourceId,
         row: Arc<Row>,
         needs: &'s Needs,
-    ) -> BoxFutureLocal<'s, Result<Image, Error>> {
+    ) -> BoxFutureLocal<'s, Result<Image, Unjudged>> {
         Box::pin(async move {
             let mut related = Vec::with_capacity(needs.related.len());
             for (field, needs) in &needs.related {
@@ -182,7 +183,17 @@ impl<'a> State<'a> {
                 };
                 related.push((*field, image));
             }
-            Ok(Image { row, related })
+            let mut lists = Vec::with_capacity(needs.lists.len());
+            for (field, needs) in &needs.lists {
+                let list = self.catalog.resource(resource).field(*field).to_many();
+                let (target, via) = list.expect("needs name lists of related rows");
+                let mut images = Vec::new();
+                for row in self.list(target, via, row.id()).await? {
+                    images.push(Arc::new(self.image(target, row, needs).await?));
+                }
+                lists.push((*field, images));
+            }
+            Ok(Image { row, related, lists })
         })
     }
 
@@ -274,6 +285,16 @@ impl<'a> State<'a> {
             return None;
         }
         Some((resource, key, key_text(definition, fields, fields.iter().map(|field| row.get(*field)))))
+    }
+
+    /// Whether this mutation has changed or removed the row.
+    pub(super) fn is_staged(&self, key: RowKey) -> bool {
+        self.staged.rows.contains_key(&key)
+    }
+
+    /// The rows of a resource that this mutation has made or changed.
+    pub(super) fn staged_rows(&self, resource: ResourceId) -> impl Iterator<Item = &Arc<Row>> {
+        self.staged.rows.iter().filter(move |((of, _), _)| *of == resource).filter_map(|(_, row)| row.as_ref())
     }
 
     /// Stages a row as it is from now on, or its removal, with its unique keys.
