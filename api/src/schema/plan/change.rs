@@ -208,7 +208,7 @@ impl ChangePlan {
 
 fn write_image(plan: &ObjectPlan, nodes: Option<&[Node]>, out: &mut Output<'_>) {
     match nodes {
-        Some(nodes) => plan.write(nodes, out),
+        Some(nodes) => plan.write_image(nodes, out),
         None => out.null(),
     }
 }
