@@ -5,6 +5,7 @@ mod data;
 mod plans;
 mod scratch;
 mod search;
+mod walk;
 
 use std::env;
 
