@@ -88,9 +88,9 @@ async fn creates_per_second(writer: &Writer, catalog: &Catalog, args: &WriterArg
             let mut counted = 0_u64;
             loop {
                 let command = product.create(&format!("SKU-{:08}", numbers.fetch_add(1, Ordering::Relaxed)));
-                let mutation = Mutation { principal: Arc::clone(&seller), command, violations: Vec::new() };
+                let mutation = Mutation { principal: Arc::clone(&seller), command, violations: Vec::new(), key: None };
                 match writer.mutate(mutation).await? {
-                    Outcome::Done { .. } => {}
+                    Outcome::Done { .. } | Outcome::Replayed(_) => {}
                     Outcome::Refused { violations, .. } => bail!("a create was refused: {violations:?}"),
                 }
                 let now = Instant::now();
@@ -136,6 +136,12 @@ impl Product {
             (self.name, Datum::Text("A thing that is sold a lot".to_owned())),
             (self.price, Datum::Decimal(12_50)),
         ];
-        Command::Create(Create { resource: self.resource, values, children: Vec::new(), path: Vec::new() })
+        Command::Create(Create {
+            resource: self.resource,
+            values,
+            children: Vec::new(),
+            path: Vec::new(),
+            violations: Vec::new(),
+        })
     }
 }

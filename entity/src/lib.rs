@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod departure;
 pub mod event;
 pub mod head;
+pub mod idempotency;
 pub mod ids;
 pub mod lineage;
 pub mod sequence;

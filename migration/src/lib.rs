@@ -11,6 +11,7 @@ mod column;
 mod m2026_01_foundation;
 mod m2026_02_departures;
 mod m2026_02_lineage;
+mod m2026_03_idempotency;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_01_foundation::Migration),
             Box::new(m2026_02_lineage::Migration),
             Box::new(m2026_02_departures::Migration),
+            Box::new(m2026_03_idempotency::Migration),
         ]
     }
 

@@ -13,6 +13,7 @@ use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::tables::{self, Allowed, Plan};
+use crate::store::writer::idempotency;
 use crate::store::{Writer, statistics, writer};
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
@@ -99,6 +100,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     let (writer, writer_ended) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
     // What is in its queue is finished, even if the clients that asked for it are gone.
     tasks.spawn(writer_ended);
+    let cleaning = idempotency::clean(database.clone(), writer.clone(), shutdown.clone());
+    tasks.spawn(cleaning);
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let sender = Sender::new(guard.clone())?;
     let engine = Engine::new(EngineParts {

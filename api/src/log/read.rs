@@ -186,9 +186,19 @@ mod tests {
             for name in ["Other", "Thing", "Other"] {
                 let resource = old.find(name).unwrap();
                 let value = (old.resource(resource).find("name").unwrap(), Datum::Text("x".to_owned()));
-                let create = Create { resource, values: vec![value], children: Vec::new(), path: Vec::new() };
-                let mutation =
-                    Mutation { principal: admin(), command: Command::Create(create), violations: Vec::new() };
+                let create = Create {
+                    resource,
+                    values: vec![value],
+                    children: Vec::new(),
+                    path: Vec::new(),
+                    violations: Vec::new(),
+                };
+                let mutation = Mutation {
+                    principal: admin(),
+                    command: Command::Create(create),
+                    violations: Vec::new(),
+                    key: None,
+                };
                 app.parts.writer.mutate(mutation).await.unwrap();
             }
             let era = json!({

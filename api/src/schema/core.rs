@@ -60,7 +60,14 @@ pub(crate) fn writer_error(error: &writer::Error) -> GraphqlError {
         }
         writer::Error::Database(error) => {
             tracing::error!(%error, "a mutation failed in the database");
-            GraphqlError::new(ErrorCode::Internal, "The server could not write to its database. Try again.")
+            let message = "The server could not write to its database. Nothing was written; try again.";
+            GraphqlError::new(ErrorCode::Internal, message)
+        }
+        writer::Error::InDoubt(error) => {
+            tracing::error!(%error, "it is not known what became of a mutation");
+            let message = "The server lost its database while it wrote: this was written as a whole, or not at all. \
+                           Try again with the same idempotencyKey, or look first.";
+            GraphqlError::new(ErrorCode::Internal, message)
         }
     }
 }

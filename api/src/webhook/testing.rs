@@ -300,7 +300,8 @@ impl Fixture {
             headers: Vec::new(),
             max_in_flight,
         };
-        self.registry.create(&self.owner, new).await.unwrap().webhook
+        let created = self.registry.create(&self.owner, new, None).await.unwrap();
+        self.webhook(created.webhook.id).await
     }
 
     /// Status and attempts of the deliveries, and whether they have a body, in log order.

@@ -6,11 +6,12 @@
 //!
 //! - `builder`: types as SDL writes them, checked for names that come twice
 //! - `describe`: sentences for what the resource file does not describe
-//! - `roots`, `resources`, [`aggregates`], `inputs`, `filters`: what is generated for the resources of the file
+//! - `roots`, `resources`, [`aggregates`], `inputs`, `batches`, `filters`: what is generated for the resources of the file
 //! - `shared`, `webhooks`: what is the same for every resource file
 //! - `sdl`: printing
 
 pub mod aggregates;
+mod batches;
 mod builder;
 mod describe;
 mod filters;
@@ -27,6 +28,7 @@ pub(crate) mod tests;
 
 use async_graphql::dynamic::Schema;
 
+pub use self::batches::MAX_ITEMS;
 use self::builder::Builder;
 use crate::catalog::{Catalog, FieldType, ResourceId};
 
@@ -79,6 +81,9 @@ pub fn build(catalog: &Catalog) -> Result<Api, Error> {
     shared::add_common(&mut builder);
     filters::add_columns(&mut builder, catalog);
     shared::add_order_direction(&mut builder);
+    if builder.uses(shared::BATCH_MODE) {
+        shared::add_batch_mode(&mut builder);
+    }
     shared::add_scalars(&mut builder);
     let (schema, order) = builder.finish()?;
     let sdl = sdl::print(&schema, &order)?;
@@ -109,6 +114,7 @@ fn add_resource(builder: &mut Builder, catalog: &Catalog, id: ResourceId) {
     if is_root {
         inputs::add_update(builder, catalog, id);
         inputs::add_delete(builder, catalog, id);
+        batches::add(builder, catalog, id);
     }
 }
 

@@ -157,7 +157,13 @@ async fn history(app: &TestApp, catalog: &Catalog, runner: &mut TestRunner) -> V
         let command = match (kind, pick(runner, own)) {
             (0 | 1, _) | (_, None) => {
                 given.retain(|(_, value)| !value.is_null());
-                Command::Create(Create { resource, values: given, children: Vec::new(), path: Vec::new() })
+                Command::Create(Create {
+                    resource,
+                    values: given,
+                    children: Vec::new(),
+                    path: Vec::new(),
+                    violations: Vec::new(),
+                })
             }
             (2, Some(id)) => Command::Delete(Delete { resource, id, if_version: None }),
             // A move, or a change of everything.

@@ -200,14 +200,14 @@ pub(super) fn values(catalog: &Catalog, resource: ResourceId, row: &Map<String, 
 
 /// Makes a row; gives its image in the log.
 pub(super) async fn insert(app: &TestApp, resource: ResourceId, values: Vec<(FieldId, Datum)>) -> Arc<Row> {
-    let create = Create { resource, values, children: Vec::new(), path: Vec::new() };
+    let create = Create { resource, values, children: Vec::new(), path: Vec::new(), violations: Vec::new() };
     let events = mutate(app, Command::Create(create)).await;
     events[0].after.clone().unwrap()
 }
 
 /// Does it as the admin; gives the events.
 pub(super) async fn mutate(app: &TestApp, command: Command) -> Vec<Arc<Event>> {
-    let mutation = Mutation { principal: admin(), command, violations: Vec::new() };
+    let mutation = Mutation { principal: admin(), command, violations: Vec::new(), key: None };
     match app.parts.writer.mutate(mutation).await.unwrap() {
         Outcome::Done { events, .. } => events,
         refused => panic!("{refused:?}"),

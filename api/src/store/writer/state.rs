@@ -28,7 +28,11 @@ pub(super) enum Write {
 }
 
 /// A value of a unique key: resource, index of the key, and its fields' values as an image.
-type KeyValue = (ResourceId, usize, String);
+pub(super) type KeyValue = (ResourceId, usize, String);
+
+/// Values of a key that one statement looks up: of one field, and of several, which make a deeper expression each.
+const MAX_KEYS: usize = 1024;
+const MAX_COMPOSITE_KEYS: usize = 256;
 
 #[derive(Debug, Clone)]
 struct Seen {
@@ -137,31 +141,11 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    /// The rows whose to-one field `via` points at `target`, locked. Everything before must have been flushed.
-    pub(super) async fn referencing(
-        &mut self,
-        resource_id: ResourceId,
-        via: FieldId,
-        target: Uuid,
-        limit: usize,
-    ) -> Result<Vec<Arc<Row>>, Error> {
-        let resource = self.catalog.resource(resource_id);
-        let dialect = self.transaction.dialect();
-        let mut sql = Sql::text(dialect, "SELECT ");
-        rows::push_text(&mut sql, "t", resource);
-        rows::push_from(&mut sql, "t", resource);
-        sql.push(" WHERE ").column("t", &resource.field(via).column).push("=").bind(target);
-        sql.push(" ORDER BY ").column("t", &resource.field(Resource::ID).column).push(" LIMIT ").bind(limit as i64);
-        if dialect == Dialect::Postgres {
-            sql.push(" FOR UPDATE");
+    /// Takes over rows that were read and locked.
+    pub(super) fn remember(&mut self, resource: ResourceId, rows: &[Arc<Row>]) {
+        for row in rows {
+            self.rows.insert((resource, row.id()), Seen { row: Some(Arc::clone(row)), locked: true });
         }
-        let mut found = Vec::new();
-        for record in self.transaction.query(sql).await? {
-            let row = rows::decode(resource, &record.need_text(0)?)?;
-            self.rows.insert((resource_id, row.id()), Seen { row: Some(Arc::clone(&row)), locked: true });
-            found.push(row);
-        }
-        Ok(found)
     }
 
     /// A row with the related rows that are needed, as this mutation sees them.
@@ -230,10 +214,20 @@ impl<'a> State<'a> {
                 by_value.insert(value, *row);
             }
         }
-        if by_value.is_empty() {
-            return Ok(());
+        let wanted: Vec<&Row> = by_value.values().copied().collect();
+        for value in by_value.into_keys() {
+            self.keys.insert(value, None);
         }
-        let wanted = padded(by_value.values().copied().collect());
+        let most = if fields.len() == 1 { MAX_KEYS } else { MAX_COMPOSITE_KEYS };
+        for wanted in wanted.chunks(most) {
+            self.load_some_keys(resource_id, key, padded(wanted.to_vec())).await?;
+        }
+        Ok(())
+    }
+
+    async fn load_some_keys(&mut self, resource_id: ResourceId, key: usize, wanted: Vec<&Row>) -> Result<(), Error> {
+        let resource = self.catalog.resource(resource_id);
+        let fields = &resource.unique_keys[key].fields;
         let dialect = self.transaction.dialect();
         let mut sql = Sql::text(dialect, "SELECT ");
         sql.column("t", &resource.field(Resource::ID).column)
@@ -261,11 +255,7 @@ impl<'a> State<'a> {
                 sql.push(")");
             }),
         }
-        let records = self.transaction.query(sql).await?;
-        for value in by_value.into_keys() {
-            self.keys.insert(value, None);
-        }
-        for record in records {
+        for record in self.transaction.query(sql).await? {
             let values: Vec<Value> = serde_json::from_str(&record.need_text(1)?).unwrap_or_default();
             let data: Option<Vec<Datum>> = fields
                 .iter()
@@ -279,7 +269,15 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    fn key_value(&self, resource: ResourceId, key: usize, row: &Row) -> Option<KeyValue> {
+    /// Looks again who has this value of a unique key, when it is next asked for.
+    pub(super) fn forget_key(&mut self, resource: ResourceId, key: usize, row: &Row) {
+        if let Some(value) = self.key_value(resource, key, row) {
+            self.keys.remove(&value);
+        }
+    }
+
+    /// What the row has of a unique key; `None` if a part of it is null.
+    pub(super) fn key_value(&self, resource: ResourceId, key: usize, row: &Row) -> Option<KeyValue> {
         let definition = self.catalog.resource(resource);
         let fields = &definition.unique_keys[key].fields;
         if fields.iter().any(|field| row.get(*field).is_null()) {
