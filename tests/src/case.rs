@@ -90,6 +90,11 @@ impl Case {
         Server::start(settings, self.logs.clone()).await
     }
 
+    /// Where the database of this case is.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
     /// Writes a file into the data directory and returns its path.
     pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.data_dir.path().join(name);

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::caller::JWT_SECRET;
 use crate::case::Logs;
 use crate::wait::{DEADLINE, in_time};
-use crate::{Caller, Client, Live};
+use crate::{Caller, Client, Events, Live};
 
 /// How a server is started.
 #[derive(Debug, Clone)]
@@ -99,6 +99,11 @@ impl Server {
     /// A socket that a caller has opened to it.
     pub async fn live(&self, caller: &Caller) -> Live {
         Live::connect(self.address, caller.token()).await
+    }
+
+    /// A subscription as Server-Sent Events, from after an event that the client already has if it says so.
+    pub async fn events(&self, caller: &Caller, query: &str, variables: Value, last_id: Option<&str>) -> Events {
+        Events::follow(self.address, caller.token(), query, variables, last_id).await
     }
 
     /// Ends it as a power cut would: nothing of it runs any more when this returns.

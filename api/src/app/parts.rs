@@ -13,7 +13,7 @@ use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::tables::{self, Allowed, Plan};
-use crate::store::{Writer, writer};
+use crate::store::{Writer, statistics, writer};
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
@@ -95,6 +95,7 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     let hub = Hub::open(database.clone(), Arc::clone(&catalog)).await?;
     let log_stop = CancellationToken::new();
     start_log(&hub, &log_stop, tasks);
+    tasks.spawn(statistics::follow(database.clone(), Arc::clone(&catalog), hub.clone(), log_stop.clone()));
     let (writer, writer_ended) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
     // What is in its queue is finished, even if the clients that asked for it are gone.
     tasks.spawn(writer_ended);

@@ -7,8 +7,7 @@
 use std::cmp::Ordering;
 
 use serde_json::Value;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
+use time::macros::date;
 use time::{Date, Month, OffsetDateTime};
 use uuid::Uuid;
 
@@ -42,8 +41,7 @@ pub enum Datum {
 /// The microseconds from the year 1 to the year 9999.
 const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
-const INSTANT: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+const EPOCH: Date = date!(1970 - 01 - 01);
 
 impl Datum {
     /// Whether it is [`Datum::Null`].
@@ -90,6 +88,16 @@ impl Datum {
             Self::List(items) => items.iter().map(Self::size_bytes).sum(),
         };
         size_of::<Self>() + inside
+    }
+
+    /// A decimal of plain text; `None` if it is none or has too many digits after the point.
+    pub fn decimal(text: &str, scale: u8) -> Option<Self> {
+        parse_decimal(text, scale).map(Self::Decimal)
+    }
+
+    /// An instant, in microseconds since 1970; `None` if it is not between the years 1 and 9999.
+    pub fn instant(micros: i64) -> Option<Self> {
+        INSTANTS.contains(&micros).then_some(Self::Instant(micros))
     }
 
     /// Order of two values of one type, as the databases order them: text by code point, numbers as numbers.
@@ -178,11 +186,11 @@ impl Datum {
         match self {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(value) => write_plain(out, value),
-            Self::Int(value) | Self::Instant(value) => write_plain(out, value),
+            Self::Int(value) | Self::Instant(value) => write_int(out, *value),
             Self::Float(value) => write_plain(out, &Value::from(*value)),
             Self::Text(text) => write_text(out, text),
-            Self::Decimal(units) => write_quoted(out, &format_decimal(*units, ty.scale())),
-            Self::Uuid(id) => write_quoted(out, &id.hyphenated()),
+            Self::Decimal(units) => quoted(out, |out| write_decimal(out, *units, ty.scale())),
+            Self::Uuid(id) => quoted(out, |out| write_uuid(out, *id)),
             Self::Json(value) => write_plain(out, value),
             Self::List(items) => {
                 out.push(b'[');
@@ -203,20 +211,16 @@ impl Datum {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(true) => out.extend_from_slice(b"true"),
             Self::Bool(false) => out.extend_from_slice(b"false"),
-            Self::Int(value) if ty.is_big_int() => write_quoted(out, value),
-            Self::Int(value) => write_plain(out, value),
+            Self::Int(value) if ty.is_big_int() => quoted(out, |out| write_int(out, *value)),
+            Self::Int(value) => write_int(out, *value),
             Self::Float(value) => write_plain(out, &Value::from(*value)),
             Self::Text(text) => write_text(out, text),
-            Self::Decimal(units) => write_quoted(out, &format_decimal(*units, ty.scale())),
-            Self::Instant(micros) => write_quoted(out, &format_instant(*micros)),
-            Self::Uuid(id) => {
-                out.push(b'"');
-                match prefixes.of(ty) {
-                    Some(prefix) => type_id::write(prefix, *id, out),
-                    None => write_plain(out, &id.hyphenated()),
-                }
-                out.push(b'"');
-            }
+            Self::Decimal(units) => quoted(out, |out| write_decimal(out, *units, ty.scale())),
+            Self::Instant(micros) => quoted(out, |out| write_instant(out, *micros)),
+            Self::Uuid(id) => quoted(out, |out| match prefixes.of(ty) {
+                Some(prefix) => type_id::write(prefix, *id, out),
+                None => write_uuid(out, *id),
+            }),
             Self::Json(value) => write_plain(out, value),
             Self::List(items) => {
                 out.push(b'[');
@@ -391,18 +395,62 @@ fn write_plain(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
     write!(out, "{value}").expect("writing to memory does not fail");
 }
 
-fn write_quoted(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(b'"');
-    write_plain(out, value);
+    write(out);
     out.push(b'"');
+}
+
+fn write_uuid(out: &mut Vec<u8>, id: Uuid) {
+    out.extend_from_slice(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+}
+
+/// Writes a whole number.
+pub fn write_int(out: &mut Vec<u8>, value: i64) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    write_digits(out, value.unsigned_abs(), 1);
+}
+
+/// At least so many digits, with zeros before them; at most 20, which any number fits in.
+fn write_digits(out: &mut Vec<u8>, mut value: u64, least: usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    while value > 0 {
+        start -= 1;
+        digits[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+    out.extend_from_slice(&digits[start.min(digits.len() - least)..]);
 }
 
 /// RFC 3339 in UTC with microseconds, `2026-01-31T12:00:00.000000Z`.
 pub fn format_instant(micros: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
-        .ok()
-        .and_then(|instant| instant.format(INSTANT).ok())
-        .expect("an instant is between the years 1 and 9999")
+    let mut text = Vec::with_capacity(27);
+    write_instant(&mut text, micros);
+    String::from_utf8(text).expect("digits and marks are text")
+}
+
+fn write_instant(out: &mut Vec<u8>, micros: i64) {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    let days = i32::try_from(micros.div_euclid(DAY)).ok();
+    let date = days.and_then(|days| Date::from_julian_day(EPOCH.to_julian_day() + days).ok());
+    let date = date.expect("an instant is between the years 1 and 9999");
+    let time = micros.rem_euclid(DAY).unsigned_abs();
+    let seconds = time / 1_000_000;
+    for (value, least, mark) in [
+        (u64::from(date.year().unsigned_abs()), 4, b'-'),
+        (u64::from(u8::from(date.month())), 2, b'-'),
+        (u64::from(date.day()), 2, b'T'),
+        (seconds / 3600, 2, b':'),
+        (seconds / 60 % 60, 2, b':'),
+        (seconds % 60, 2, b'.'),
+        (time % 1_000_000, 6, b'Z'),
+    ] {
+        write_digits(out, value, least);
+        out.push(mark);
+    }
 }
 
 /// Microseconds since 1970 of an RFC 3339 text; what is finer than a microsecond is cut off. A second 60 is none, since UTC
@@ -458,13 +506,20 @@ pub fn now_micros() -> i64 {
 }
 
 fn format_decimal(units: i64, scale: u8) -> String {
-    if scale == 0 {
-        return units.to_string();
+    let mut text = Vec::with_capacity(24);
+    write_decimal(&mut text, units, scale);
+    String::from_utf8(text).expect("digits and marks are text")
+}
+
+fn write_decimal(out: &mut Vec<u8>, units: i64, scale: u8) {
+    if units < 0 {
+        out.push(b'-');
     }
     let scale = usize::from(scale);
-    let digits = format!("{:0width$}", units.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    format!("{}{whole}.{fraction}", if units < 0 { "-" } else { "" })
+    write_digits(out, units.unsigned_abs(), scale + 1);
+    if scale > 0 {
+        out.insert(out.len() - scale, b'.');
+    }
 }
 
 /// Units of the last digit; `None` if the text is no plain decimal number, or has more digits than `scale` says.
@@ -474,15 +529,16 @@ fn parse_decimal(text: &str, scale: u8) -> Option<i64> {
         None => (false, text),
     };
     let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) || (rest.contains('.') && fraction.is_empty()) {
+    if whole.is_empty() || (fraction.is_empty() && whole.len() < rest.len()) {
         return None;
     }
     let fraction = fraction.trim_end_matches('0');
-    if fraction.len() > usize::from(scale) {
-        return None;
+    let zeros = usize::from(scale).checked_sub(fraction.len())?;
+    let mut units = 0_i64;
+    for byte in whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat_n(b'0', zeros)) {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        units = units.checked_mul(10)?.checked_add(digit)?;
     }
-    let units: i64 = format!("{whole}{fraction:0<width$}", width = usize::from(scale)).parse().ok()?;
     Some(if negative { -units } else { units })
 }
 
@@ -497,8 +553,19 @@ mod tests {
         {
             assert_eq!(format_decimal(parse_decimal(text, scale).unwrap(), scale), shown);
         }
-        for text in ["", "-", ".5", "5.", "1e3", "1.005", "+1", " 1"] {
+        assert_eq!(parse_decimal("999999999999999999", 0), Some(999_999_999_999_999_999));
+        assert_eq!(format_decimal(-999_999_999_999_999_999, 18), "-0.999999999999999999");
+        for text in ["", "-", ".5", "5.", "1e3", "1.005", "+1", " 1", "1..5", "92233720368547758.08"] {
             assert_eq!(parse_decimal(text, 2), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_as_everywhere() {
+        for value in [0, 7, -10, i64::MAX, i64::MIN, 1_000_000_007] {
+            let mut out = Vec::new();
+            write_int(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
         }
     }
 

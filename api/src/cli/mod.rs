@@ -186,9 +186,13 @@ mod tests {
 
     #[test]
     fn wrong_lines_have_status_2() {
-        for text in
-            ["tandem --listen here", "tandem --nonsense", "tandem nonsense", "tandem token", "tandem --ws-keepalive 0s"]
-        {
+        for text in [
+            "tandem --listen here",
+            "tandem --nonsense",
+            "tandem nonsense",
+            "tandem token",
+            "tandem --live-keepalive 0s",
+        ] {
             assert_eq!(line(text).unwrap_err().exit_code(), 2, "{text}");
         }
         assert_eq!(line("tandem --help").unwrap_err().exit_code(), 0);

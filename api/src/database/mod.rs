@@ -5,6 +5,7 @@
 mod connection;
 mod error;
 mod lock;
+mod look_up;
 mod record;
 mod sql;
 mod sqlite;

@@ -5,7 +5,7 @@
 //! anything. A wake-up carries no data; losing one costs latency only, because the hub also looks on a timer.
 
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use entity::{Epoch, Position};
 use tokio::sync::{Notify, watch};
@@ -22,6 +22,9 @@ const READ_LIMIT: u64 = 1000;
 /// How long the hub waits at most before it looks for new events by itself.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
+/// After this long without an answer of the database followers are told that what they have may be stale.
+const STALE_AFTER: Duration = Duration::from_secs(3);
+
 /// The hub. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
@@ -35,6 +38,8 @@ struct Inner {
     ring: RwLock<Ring>,
     /// The last position that the ring has taken.
     tail: watch::Sender<Position>,
+    /// Since when the log cannot be read; `None` while it can.
+    stale_since: watch::Sender<Option<SystemTime>>,
     wake: Notify,
     announce: Notify,
 }
@@ -50,6 +55,7 @@ impl Hub {
             epoch: head.epoch,
             ring: RwLock::default(),
             tail: watch::Sender::new(head.position),
+            stale_since: watch::Sender::new(None),
             wake: Notify::new(),
             announce: Notify::new(),
         };
@@ -59,9 +65,7 @@ impl Hub {
     /// Reads the log until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
-            if let Err(error) = self.read_new().await {
-                tracing::warn!(%error, "the log cannot be read; trying again");
-            }
+            self.refresh().await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.inner.wake.notified() => {}
@@ -123,6 +127,39 @@ impl Hub {
     /// Says that the log may have grown.
     fn wake(&self) {
         self.inner.wake.notify_one();
+    }
+
+    /// Reads what is new. While that fails, or has no answer, the hub says that it is stale.
+    async fn refresh(&self) {
+        let reading = self.read_new();
+        tokio::pin!(reading);
+        let outcome = match tokio::time::timeout(STALE_AFTER, &mut reading).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                tracing::warn!("the database does not answer; what followers have may be stale");
+                self.say_stale(true);
+                reading.await
+            }
+        };
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, "the log cannot be read; trying again");
+        }
+        self.say_stale(outcome.is_err());
+    }
+
+    fn say_stale(&self, is_stale: bool) {
+        self.inner.stale_since.send_if_modified(|since| {
+            let is_news = since.is_some() != is_stale;
+            if is_news {
+                *since = is_stale.then(SystemTime::now);
+            }
+            is_news
+        });
+    }
+
+    /// Since when the log could not be read; `None` while it can. Followers stay where they are meanwhile.
+    pub fn stale_since(&self) -> watch::Receiver<Option<SystemTime>> {
+        self.inner.stale_since.subscribe()
     }
 
     async fn read_new(&self) -> Result<(), Error> {

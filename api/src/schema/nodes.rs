@@ -173,6 +173,7 @@ impl Group {
             shape,
             wants_rows: true,
             wants_total: false,
+            wants_cursors: true,
         };
         Ok(Self { plan, list })
     }

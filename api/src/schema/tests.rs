@@ -133,7 +133,7 @@ async fn a_subscription_continues_from_as_of() {
             kind transition position after { sku cost } } }";
         let variables = json!({"after": as_of}).as_object().cloned().unwrap();
         let items = app.parts.engine.subscribe(request(subscription, variables), anonymous).await;
-        let mut items = items.unwrap_or_else(|response| panic!("{}", String::from_utf8_lossy(&response.body)));
+        let mut items = items.unwrap_or_else(|response| panic!("{}", String::from_utf8_lossy(&response.body))).items;
         let first = next(&mut items).await;
         let change = &first["data"]["productChanged"];
         assert_eq!(change["after"], json!({"sku": "LAMP-2", "cost": null}), "{first}");
@@ -226,7 +226,7 @@ async fn a_subscription_without_cursor_starts_after_what_is_committed() {
                 admin(),
             );
             let mut items =
-                started.await.unwrap_or_else(|response| panic!("{}", String::from_utf8_lossy(&response.body)));
+                started.await.unwrap_or_else(|response| panic!("{}", String::from_utf8_lossy(&response.body))).items;
             make_product(app, &format!("NEW-{i}")).await;
             let first = next(&mut items).await;
             assert_eq!(first["data"]["productChanged"]["after"]["sku"], format!("NEW-{i}"));

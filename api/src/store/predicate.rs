@@ -49,6 +49,9 @@ pub(super) fn push(
         Filter::Related(id, inner) => {
             let field = catalog.resource(resource).field(*id);
             let target = field.to_one().expect("a related filter stands on a to-one field");
+            if sql.dialect() == Dialect::Sqlite && is_narrow(catalog, target, inner) {
+                return push_narrow(sql, aliases, catalog, (alias, &field.column), target, inner);
+            }
             let other = aliases.next();
             sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
             sql.push(" WHERE ")
@@ -60,6 +63,42 @@ pub(super) fn push(
             sql.push(")");
         }
     }
+}
+
+/// Whether a filter leaves few rows, which an index finds: it asks for a value of a unique key, or for what belongs to such
+/// a row.
+fn is_narrow(catalog: &Catalog, resource: ResourceId, filter: &Filter) -> bool {
+    let keys = &catalog.resource(resource).unique_keys;
+    match filter {
+        Filter::And(filters) => filters.iter().any(|f| is_narrow(catalog, resource, f)),
+        Filter::Or(filters) => !filters.is_empty() && filters.iter().all(|f| is_narrow(catalog, resource, f)),
+        Filter::Field(id, Test::Compare(CompareOp::Eq, _)) => {
+            *id == Resource::ID || keys.iter().any(|key| key.fields == [*id])
+        }
+        Filter::Related(id, inner) => {
+            let target = catalog.resource(resource).field(*id).to_one();
+            target.is_some_and(|target| is_narrow(catalog, target, inner))
+        }
+        Filter::Const(_) | Filter::Not(_) | Filter::Field(..) => false,
+    }
+}
+
+/// The row at the other side is one of few. SQLite looks at EXISTS for each row; of IN it makes the few first, and finds the
+/// rows that point at them by their index. Like EXISTS, this is never unknown.
+fn push_narrow(
+    sql: &mut Sql,
+    aliases: &mut Aliases,
+    catalog: &Catalog,
+    (alias, foreign_key): (&str, &str),
+    target: ResourceId,
+    inner: &Filter,
+) {
+    let (other, target_table) = (aliases.next(), catalog.resource(target));
+    sql.push("(").column(alias, foreign_key).push(" IS NOT NULL AND ").column(alias, foreign_key).push(" IN (SELECT ");
+    sql.column(&other, &id_column(target_table)).push(" FROM ").ident(&target_table.prefix).push(" ").push(&other);
+    sql.push(" WHERE ");
+    push(sql, aliases, catalog, target, &other, inner);
+    sql.push("))");
 }
 
 /// Halves in parentheses: SQLite takes a chain of a thousand operators for an expression a thousand deep, and refuses it.

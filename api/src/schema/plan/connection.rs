@@ -1,17 +1,13 @@
 //! A page of rows, as a Relay connection.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::Value as Json;
-
 use super::context::{Arguments, Context, bad_input};
 use super::object::ObjectPlan;
 use super::output::{Key, Output};
-use super::{filter, order};
-use crate::catalog::{Catalog, Datum, FieldId, FieldType, ResourceId, Scalar};
+use super::{cursor, filter, order};
+use crate::catalog::{Catalog, Datum, FieldId, ResourceId};
 use crate::schema::document::{ErrorCode, GraphqlError, Selected};
 use crate::schema::types::names::Names;
-use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, order_type};
+use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape};
 
 /// Rows of a page if the client does not say.
 const DEFAULT_PAGE_SIZE: u32 = 50;
@@ -67,6 +63,19 @@ pub(crate) struct PageInfo {
     pub(crate) end_cursor: Option<String>,
 }
 
+impl Field {
+    /// Whether it shows cursors of rows.
+    fn has_cursors(&self) -> bool {
+        match self {
+            Self::Edges(fields) => fields.iter().any(|(_, field)| matches!(field, EdgeField::Cursor)),
+            Self::PageInfo(fields) => {
+                fields.iter().any(|(_, field)| matches!(field, PageInfoField::StartCursor | PageInfoField::EndCursor))
+            }
+            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf => false,
+        }
+    }
+}
+
 impl ConnectionPlan {
     /// Plans a connection of a resource's rows: all of them, or those whose field `via` points at the row around.
     pub(crate) fn new(
@@ -83,6 +92,7 @@ impl ConnectionPlan {
         let mut shape = Shape::new(resource_id);
         let mut wants_rows = false;
         let mut wants_total = false;
+        let mut wants_cursors = false;
         let fields = context.within(paging.limit, || {
             let mut fields = Vec::new();
             for field in context.operation.sub_fields(selected, &names.connection) {
@@ -98,6 +108,7 @@ impl ConnectionPlan {
                     _ => Field::TypeName,
                 };
                 wants_rows |= matches!(planned, Field::Edges(_) | Field::Nodes(_) | Field::PageInfo(_));
+                wants_cursors |= planned.has_cursors();
                 fields.push((Key::new(field.key), planned));
             }
             Ok(fields)
@@ -113,7 +124,7 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total }))
+        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total, wants_cursors }))
     }
 
     /// Writes a page.
@@ -136,7 +147,7 @@ impl ConnectionPlan {
         out.object(fields, |out, field| match field {
             EdgeField::TypeName => out.text(&self.edge_type_name),
             EdgeField::Cursor => {
-                let cursor = encode_cursor(out.catalog, self.resource, &self.order, keys);
+                let cursor = cursor::encode(out.catalog, self.resource, &self.order, keys);
                 out.text(&cursor);
             }
             EdgeField::Node(plan) => plan.write(nodes, out),
@@ -144,7 +155,7 @@ impl ConnectionPlan {
     }
 
     fn page_info(&self, page: &Page, catalog: &Catalog) -> PageInfo {
-        let cursor = |row: &(Vec<Node>, Vec<Datum>)| encode_cursor(catalog, self.resource, &self.order, &row.1);
+        let cursor = |row: &(Vec<Node>, Vec<Datum>)| cursor::encode(catalog, self.resource, &self.order, &row.1);
         PageInfo {
             has_next: if self.is_backward { self.has_before } else { page.has_more },
             has_previous: if self.is_backward { page.has_more } else { self.has_after },
@@ -223,30 +234,9 @@ fn paging(
     let (limit, is_backward) = page_size(arguments)?;
     let cursor = |name: &str| {
         let Some(text) = arguments.text(name) else { return Ok(None) };
-        let values = decode_cursor(catalog, resource, order, text);
+        let values = cursor::decode(catalog, resource, order, text);
         let message = format!("{name} is not a cursor of a list in this order. Use one from edges or pageInfo.");
         values.map(Some).ok_or_else(|| GraphqlError::new(ErrorCode::CursorInvalid, message))
     };
     Ok(Paging { limit, is_backward, after: cursor("after")?, before: cursor("before")? })
-}
-
-/// The cursor of a row: the values of the order's terms.
-fn encode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], keys: &[Datum]) -> String {
-    let images = order.iter().zip(keys).map(|(term, key)| key.to_image(order_type(catalog, resource, term)));
-    BASE64_URL_SAFE_NO_PAD.encode(Json::Array(images.collect()).to_string())
-}
-
-fn decode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], text: &str) -> Option<Vec<Datum>> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-    let values: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
-    if values.len() != order.len() {
-        return None;
-    }
-    let value = |(term, value)| {
-        let ty = order_type(catalog, resource, term);
-        // What is a text in an image is anything; from a client it must be one that a database can compare with.
-        let is_text = matches!(ty, FieldType::Scalar(Scalar::Date | Scalar::String | Scalar::Id));
-        if is_text { Datum::parse(catalog, resource, ty, value).ok() } else { Datum::from_image(ty, value) }
-    };
-    order.iter().zip(&values).map(value).collect()
 }

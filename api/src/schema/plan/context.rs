@@ -132,5 +132,5 @@ pub(crate) fn bad_input(message: impl Into<String>) -> GraphqlError {
 /// An error of a root field.
 pub(crate) fn located(error: GraphqlError, field: &Selected<'_>) -> GraphqlError {
     let error = if error.locations.is_empty() { error.at(field.location()) } else { error };
-    error.with_path(vec![PathSegment::Field(field.key.to_owned())])
+    error.with_path(vec![PathSegment::Field(field.key.into())])
 }

@@ -8,12 +8,13 @@
 //! - [`object`]: one row
 //! - [`connection`]: a page of rows
 //! - [`change`]: an event
-//! - [`filter`], [`order`]: arguments that name fields
+//! - [`filter`], [`order`]: arguments that name fields; `cursor`: places in an order
 //! - [`output`]: the writing
 
 pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod context;
+mod cursor;
 pub(crate) mod filter;
 pub(crate) mod object;
 pub(crate) mod order;

@@ -1,16 +1,20 @@
-//! Reading rows: a tree of what is wanted becomes one statement, and its one JSON document becomes a tree of values.
+//! Reading rows: a tree of what is wanted becomes one statement, and the one text that it gives becomes a tree of
+//! values.
 //!
 //! However deep a query nests, each root field is one statement, so all of its parts come from one snapshot; the
 //! position of the log in that snapshot is read along with it.
 //!
 //! - [`shape`]: what is wanted
-//! - `statement`: as SQL
-//! - `decode`: what came back
+//! - `statement`: as SQL; `keyset`: its order and cursors
+//! - `part`: the form of the text that it gives
+//! - `decode`: what came back; `scan`: part by part
 //! - `from_image`: the same tree, of an event's image
 
 mod decode;
 mod from_image;
 mod keyset;
+mod part;
+mod scan;
 pub mod shape;
 mod statement;
 
@@ -31,9 +35,10 @@ pub async fn one(
     shape: &Shape,
     filter: &Filter,
 ) -> Result<Option<(Vec<Node>, Position)>, Error> {
-    let records = database.query(statement::one(database.dialect(), catalog, shape, filter)).await?;
-    let Some(record) = records.first() else { return Ok(None) };
-    let nodes = decode::object_text(catalog, shape, &record.need_text(1)?)?;
+    let dialect = database.dialect();
+    let sql = statement::one(dialect, catalog, shape, filter);
+    let Some(record) = database.look_up(sql).await? else { return Ok(None) };
+    let nodes = decode::object_text(dialect, catalog, shape, &record.need_text(1)?)?;
     Ok(Some((nodes, Position::new(record.need_int(0)?)?)))
 }
 
@@ -41,7 +46,8 @@ pub async fn one(
 pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Result<Page, Error> {
     let records = database.query(statement::list(database.dialect(), catalog, list, parent)).await?;
     let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
-    let mut page = decode::page_text(catalog, list, &record.need_text(1)?)?;
+    let (rows, total) = (record.text(1)?, record.int(2)?);
+    let mut page = decode::page(database.dialect(), catalog, list, rows.as_deref(), total)?;
     page.position = Some(Position::new(record.need_int(0)?)?);
     Ok(page)
 }

@@ -48,6 +48,8 @@ pub struct List {
     pub wants_rows: bool,
     /// Whether the number of all of them is wanted.
     pub wants_total: bool,
+    /// Whether the values of the order's terms are wanted of each row, for its cursor.
+    pub wants_cursors: bool,
 }
 
 /// One term of an order.
@@ -74,6 +76,13 @@ pub struct Paging {
     pub after: Option<Vec<Datum>>,
     /// Only rows before the one with these values of the order's terms.
     pub before: Option<Vec<Datum>>,
+}
+
+impl List {
+    /// The terms of the order whose values are wanted.
+    pub(super) fn keys(&self) -> &[OrderTerm] {
+        if self.wants_cursors { &self.order } else { &[] }
+    }
 }
 
 impl Shape {

@@ -84,7 +84,16 @@ async fn found(app: &TestApp, catalog: &Catalog, resource: ResourceId, filter: F
     shape.column(Resource::ID);
     let by_id = OrderTerm { through: Vec::new(), field: Resource::ID, is_descending: false, is_nullable: false };
     let paging = Paging { limit: 1000, is_backward: false, after: None, before: None };
-    let list = List { via: None, filter, order: vec![by_id], paging, shape, wants_rows: true, wants_total: true };
+    let list = List {
+        via: None,
+        filter,
+        order: vec![by_id],
+        paging,
+        shape,
+        wants_rows: true,
+        wants_total: true,
+        wants_cursors: true,
+    };
     let page = read::list(&app.parts.database, catalog, &list, None).await.unwrap();
     assert_eq!(page.total, Some(page.rows.len() as i64));
     let id = |node: &Node| match node {

@@ -6,6 +6,8 @@
 mod channels;
 mod combined;
 mod filters;
+mod orders;
+mod pages;
 mod refused;
 mod shelf;
 mod store;

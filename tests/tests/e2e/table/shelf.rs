@@ -37,6 +37,11 @@ pub struct Row {
 pub struct Group(usize);
 
 impl Group {
+    /// Its place among the groups, by name.
+    pub fn number(self) -> i64 {
+        self.0 as i64
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         GROUPS[self.0].0
@@ -57,6 +62,11 @@ impl Row {
     /// The place of the row's value among those of a column, unless it is null.
     pub fn place(&self, column: &Column) -> Option<usize> {
         (!self.is_null).then(|| form(column, self.row).0)
+    }
+
+    /// The place of the row's value in the column that is never null.
+    pub fn place_always(&self, column: &Column) -> usize {
+        form(column, self.row + 1).0
     }
 
     /// The places of the items of the row's list, unless it is null.
@@ -85,9 +95,8 @@ pub async fn fill(client: &Client) -> Vec<Row> {
             format!(r#""otherId":{}"#, json!(other.map(|other| &groups[other.name()]))),
             format!(r#""parentId":{}"#, json!(parent.map(|parent| &rows[parent].id))),
         ];
-        if !is_null {
-            input.extend(given(row).into_iter().map(|(name, _, value)| format!(r#""{name}":{value}"#)));
-        }
+        let given = given(row).into_iter().filter(|(name, ..)| !is_null || name.ends_with("Always"));
+        input.extend(given.map(|(name, _, value)| format!(r#""{name}":{value}"#)));
         let create =
             "mutation($input: CreateCellInput!) { createCell(input: $input) { cell { id } userErrors { message } } }";
         let created = data(client, create, &format!(r#"{{"input":{{{}}}}}"#, input.join(","))).await;

@@ -1,101 +1,16 @@
-//! Every rule of the protocol and every close code, over a real socket.
+//! Every rule and every close code of graphql-transport-ws.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
-use http::{HeaderName, HeaderValue};
+use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::Message;
 
-use super::fake::{Started, TestServer, soon};
+use super::{Client, Headers, PROTOCOL, connect, open, open_named, refused};
+use crate::live::fake::{Started, TestServer, soon};
 use crate::schema::Item;
-
-/// The client's end of a socket.
-struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-}
-
-type Headers<'a> = &'a [(&'static str, &'a str)];
-const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "graphql-transport-ws");
-
-async fn open(server: &TestServer, headers: Headers<'_>) -> Result<Client, tungstenite::Error> {
-    let mut request = format!("ws://{}/graphql", server.address).into_client_request().unwrap();
-    for (name, value) in headers {
-        request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
-    }
-    soon(connect_async(request)).await.map(|(socket, _)| Client { socket })
-}
-
-/// The status of an upgrade that is refused.
-async fn refused(server: &TestServer, headers: Headers<'_>) -> u16 {
-    match open(server, headers).await.map(|_| ()) {
-        Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A socket with a connection in it.
-async fn connect(server: &TestServer) -> Client {
-    let mut client = open(server, &[PROTOCOL]).await.unwrap();
-    client.init(json!({})).await;
-    client
-}
-
-impl Client {
-    async fn send(&mut self, message: Value) {
-        self.send_raw(Message::text(message.to_string())).await;
-    }
-
-    async fn send_raw(&mut self, message: Message) {
-        soon(self.socket.send(message)).await.unwrap();
-    }
-
-    async fn init(&mut self, payload: Value) {
-        self.send(json!({"type": "connection_init", "payload": payload})).await;
-        assert_eq!(self.text().await, r#"{"type":"connection_ack"}"#);
-    }
-
-    async fn subscribe(&mut self, id: &str, query: &str) {
-        self.send(json!({"id": id, "type": "subscribe", "payload": {"query": query}})).await;
-    }
-
-    /// The next text message; pings are left out.
-    async fn text(&mut self) -> String {
-        loop {
-            match soon(self.socket.next()).await {
-                Some(Ok(Message::Text(text))) => return text.to_string(),
-                Some(Ok(Message::Ping(_))) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    async fn message(&mut self) -> Value {
-        serde_json::from_str(&self.text().await).unwrap()
-    }
-
-    /// The code and the reason with which the server closes the socket, after what is still on the way.
-    async fn closed(&mut self) -> (u16, String) {
-        loop {
-            match soon(self.socket.next()).await {
-                Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
-                Some(Ok(_)) => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    /// Nothing more was sent before the answer to this ping.
-    async fn nothing_more(&mut self) {
-        self.send(json!({"type": "ping", "payload": {"mark": 1}})).await;
-        assert_eq!(self.text().await, r#"{"type":"pong","payload":{"mark":1}}"#);
-    }
-}
 
 #[tokio::test]
 async fn messages_that_close_the_socket() {
@@ -143,7 +58,7 @@ async fn upgrades_that_are_refused() {
     server.shutdown.cancel();
     assert_eq!(refused(&server, &[PROTOCOL]).await, 503);
 
-    let small = TestServer::start(&["--ws-max-connections", "1"]).await;
+    let small = TestServer::start(&["--live-max-connections", "1"]).await;
     let first = open(&small, &[PROTOCOL]).await.unwrap();
     assert_eq!(refused(&small, &[PROTOCOL]).await, 503);
     drop(first);
@@ -151,14 +66,29 @@ async fn upgrades_that_are_refused() {
 }
 
 #[tokio::test]
-async fn only_one_subprotocol_is_spoken() {
+async fn the_subprotocol_that_is_said_is_the_one_that_is_spoken() {
     let server = TestServer::start(&[]).await;
     let mut none = open(&server, &[]).await.unwrap();
     assert_eq!(none.closed().await, (4406, "Subprotocol not acceptable".to_owned()));
     // The client's library refuses an upgrade that does not answer with one of its subprotocols.
-    assert!(open(&server, &[("sec-websocket-protocol", "graphql-ws")]).await.is_err());
-    let both = ("sec-websocket-protocol", "graphql-ws, graphql-transport-ws");
-    open(&server, &[both]).await.unwrap().init(json!({})).await;
+    assert!(open(&server, &[("sec-websocket-protocol", "soap, GraphQL-WS")]).await.is_err());
+    let cases = [
+        ("graphql-transport-ws", "graphql-transport-ws"),
+        ("graphql-ws", "graphql-ws"),
+        ("graphql-ws, graphql-transport-ws", "graphql-transport-ws"),
+        ("graphql-transport-ws, graphql-ws", "graphql-transport-ws"),
+        ("soap,graphql-ws", "graphql-ws"),
+    ];
+    for (offered, chosen) in cases {
+        let (mut client, said) = open_named(&server, &[("sec-websocket-protocol", offered)]).await.unwrap();
+        assert_eq!(said, chosen, "{offered:?}");
+        client.send(json!({"type": "no such type"})).await;
+        if chosen == "graphql-ws" {
+            assert_eq!(client.message().await["type"], "connection_error");
+        } else {
+            assert_eq!(client.closed().await.0, 4400);
+        }
+    }
 }
 
 #[tokio::test]
@@ -314,7 +244,7 @@ async fn an_id_is_one_operations_alone() {
 
 #[tokio::test]
 async fn operations_are_limited() {
-    let mut server = TestServer::start(&["--ws-max-operations", "1"]).await;
+    let mut server = TestServer::start(&["--live-max-operations", "1"]).await;
     let mut client = connect(&server).await;
     client.subscribe("a", "subscription { wait }").await;
     let started = server.started().await;
@@ -341,7 +271,7 @@ async fn messages_are_limited() {
 
 #[tokio::test]
 async fn a_client_that_answers_no_pings_is_dropped() {
-    let server = TestServer::start(&["--ws-keepalive", "400ms"]).await;
+    let server = TestServer::start(&["--live-keepalive", "400ms"]).await;
     let mut client = connect(&server).await;
     // Pongs are sent by the library whenever it is polled, so this one stays.
     for _ in 0..3 {
@@ -373,7 +303,7 @@ async fn sockets_are_closed_when_the_server_stops() {
 
 #[tokio::test]
 async fn a_slow_client_costs_only_itself_and_is_closed() {
-    let mut server = TestServer::start(&["--ws-write-timeout", "200ms"]).await;
+    let mut server = TestServer::start(&["--live-write-timeout", "200ms"]).await;
     let mut slow = connect(&server).await;
     slow.subscribe("a", "subscription { endless }").await;
     let endless = server.started().await;

@@ -9,12 +9,10 @@ use http::header::{HOST, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
-use super::connection::Connection;
-use super::{Executor, Live, Problem};
+use super::{Subprotocol, connection};
+use crate::live::{Executor, Live, Problem};
 use crate::schema::ErrorCode;
 
-/// The only subprotocol spoken.
-pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
 /// Allocated for each socket when it opens, so it decides what an idle one costs.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 /// Filled before a write is attempted. Not allocated before it is needed.
@@ -36,26 +34,20 @@ pub async fn upgrade<E: Executor>(live: &Arc<Live<E>>, mut parts: Parts) -> Resu
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
         .await
         .map_err(|rejection| (rejection.status(), Problem::bad_input(rejection.body_text())))?;
-    if live.shutdown.is_cancelled() {
-        return Err((StatusCode::SERVICE_UNAVAILABLE, Problem::new(ErrorCode::RateLimited, "the server is stopping")));
-    }
-    let permit = live.connections.clone().try_acquire_owned().map_err(|_| {
-        let problem = Problem::new(ErrorCode::RateLimited, "the server has as many sockets as it may have");
-        (StatusCode::SERVICE_UNAVAILABLE, problem)
-    })?;
+    let seat = live.seat(&principal)?;
 
     let tracked = live.tasks.token();
     let live = live.clone();
     let upgrade = upgrade
-        .protocols([SUBPROTOCOL])
+        .protocols(Subprotocol::NAMES)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(live.settings.ws_max_message_bytes)
         .max_frame_size(live.settings.ws_max_message_bytes)
         .on_failed_upgrade(|error| tracing::debug!(%error, "a WebSocket could not be opened"));
     Ok(upgrade.on_upgrade(move |socket| async move {
-        Connection::new(live, socket, principal).run().await;
-        drop((permit, tracked));
+        connection::run(live, socket, principal, seat).await;
+        drop(tracked);
     }))
 }
 
