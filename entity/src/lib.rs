@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod catalog;
 pub mod delivery;
+pub mod departure;
 pub mod event;
 pub mod head;
 pub mod ids;

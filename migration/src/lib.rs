@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 
 mod column;
 mod m2026_01_foundation;
+mod m2026_02_departures;
 mod m2026_02_lineage;
 
 /// Brings Tandem's own tables up to date.
@@ -18,7 +19,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m2026_01_foundation::Migration), Box::new(m2026_02_lineage::Migration)]
+        vec![
+            Box::new(m2026_01_foundation::Migration),
+            Box::new(m2026_02_lineage::Migration),
+            Box::new(m2026_02_departures::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

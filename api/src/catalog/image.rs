@@ -63,20 +63,34 @@ pub struct Image {
     pub row: Arc<Row>,
     /// By to-one field, those of the [`Needs`] it was made for; `None` where the foreign key is null or the row gone.
     pub related: Vec<(FieldId, Option<Arc<Image>>)>,
+    /// By to-many field, those of the [`Needs`] it was made for.
+    pub lists: Vec<(FieldId, Vec<Arc<Image>>)>,
 }
 
 impl Image {
+    /// A row without any related rows.
+    pub fn alone(row: Arc<Row>) -> Self {
+        Self { row, related: Vec::new(), lists: Vec::new() }
+    }
+
     /// The row at the other side of a to-one field that was asked for.
     pub fn related(&self, field: FieldId) -> Option<&Image> {
         self.related.iter().find(|(id, _)| *id == field).and_then(|(_, image)| image.as_deref())
     }
+
+    /// The rows at the other side of a to-many field that was asked for.
+    pub fn list(&self, field: FieldId) -> &[Arc<Image>] {
+        self.lists.iter().find(|(id, _)| *id == field).map_or(&[], |(_, images)| images)
+    }
 }
 
-/// Which related rows something looks at: a tree of to-one fields.
+/// Which related rows something looks at: a tree of relations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// By to-one field, what is needed of the row at its other side.
     pub related: BTreeMap<FieldId, Needs>,
+    /// By to-many field, what is needed of each row at its other side.
+    pub lists: BTreeMap<FieldId, Needs>,
 }
 
 impl Needs {
@@ -85,10 +99,18 @@ impl Needs {
         self.related.entry(field).or_default()
     }
 
+    /// What is needed of each row at the other side of this field, all of which are needed from now on.
+    pub fn list(&mut self, field: FieldId) -> &mut Self {
+        self.lists.entry(field).or_default()
+    }
+
     /// Adds all that the other one needs.
     pub fn merge(&mut self, other: &Self) {
         for (field, needs) in &other.related {
             self.related(*field).merge(needs);
+        }
+        for (field, needs) in &other.lists {
+            self.list(*field).merge(needs);
         }
     }
 }

@@ -40,5 +40,5 @@ pub use filter_input::FilterError;
 pub use image::{Image, Needs, Row};
 pub use lineage::Lineage;
 pub use model::*;
-pub use operator::{Operand, Operator};
+pub use operator::{Operand, Operator, Quantifier};
 pub use parse::parse;

@@ -234,6 +234,14 @@ impl Field {
             _ => None,
         }
     }
+
+    /// The resource at the other side of a to-many relation, and the to-one field of it that points here.
+    pub fn to_many(&self) -> Option<(ResourceId, FieldId)> {
+        match self.ty {
+            FieldType::ToMany { target, via } => Some((target, via)),
+            _ => None,
+        }
+    }
 }
 
 /// What a field holds.

@@ -4,6 +4,7 @@
 
 mod connection;
 mod error;
+mod float_sum;
 mod lock;
 mod look_up;
 mod record;

@@ -10,6 +10,7 @@ use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionTy
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Error;
+use super::float_sum::FloatSum;
 use super::record::Record;
 use super::sql::Sql;
 
@@ -57,6 +58,7 @@ pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
 ///
 /// - `tandem_float(float)`: a text that is read as the same float again
 /// - `tandem_has_float(list, float)`: whether a JSON list of numbers has this one
+/// - `tandem_float_sum(float)`: the sum of many, as a text; see [`FloatSum`]
 ///
 /// Of null, both give null.
 fn add_functions(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
@@ -71,7 +73,8 @@ fn add_functions(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
         let items: Vec<f64> =
             serde_json::from_str(&list).map_err(|e| rusqlite::Error::UserFunctionError(Box::new(e)))?;
         Ok(Some(items.contains(&float)))
-    })
+    })?;
+    conn.create_aggregate_function("tandem_float_sum", 1, flags, FloatSum)
 }
 
 fn statement(sql: Sql) -> Statement {

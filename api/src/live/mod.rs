@@ -1,9 +1,9 @@
 //! Live push: operations over connections that stay open.
 //!
-//! What all transports share is here: [`Operations`](operations::Operations), which runs the operations of one
-//! connection; [`Pulse`](pulse::Pulse), which says when it must do something by itself; [`Admission`], which bounds how
-//! many there are. A transport adds how messages look: `websocket` has one file for each subprotocol, `stream` one for
-//! Server-Sent Events and one for multipart responses. An item of a subscription is taken from the [`Executor`] only
+//! What all transports share is here: `operations`, which runs the operations of one connection; `pulse`, which says
+//! when it must do something by itself; `admission`, which bounds how many there are. A transport
+//! adds how messages look: `websocket` has one file for each subprotocol, `stream` one for Server-Sent Events and one for
+//! multipart responses. An item of a subscription is taken from the [`Executor`] only
 //! when the transport can take it, so a slow client has no queue here and costs only itself. Nothing is rendered here:
 //! bodies go from the executor to the wire as they are. `http` routes to [`upgrade`] and [`stream`].
 

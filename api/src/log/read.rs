@@ -1,5 +1,6 @@
 //! Reading the log from a position onwards.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entity::{Epoch, EventId, Position, TransactionId};
@@ -18,6 +19,10 @@ pub struct Head {
     /// The last position.
     pub position: Position,
 }
+
+/// What [`decode`] reads.
+const COLUMNS: &str =
+    "position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by";
 
 /// Reads the head row.
 pub async fn head(database: &Database) -> Result<Head, database::Error> {
@@ -48,11 +53,8 @@ pub async fn after(
     position: Position,
     limit: u64,
 ) -> Result<Vec<Arc<Event>>, Error> {
-    let mut sql = Sql::text(
-        database.dialect(),
-        "SELECT position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by \
-         FROM tandem_event WHERE position > ",
-    );
+    let mut sql = Sql::text(database.dialect(), "SELECT ");
+    sql.push(COLUMNS).push(" FROM tandem_event WHERE position > ");
     sql.bind(position.get()).push(" ORDER BY position LIMIT ").bind(limit as i64);
     let records = database.query(sql).await?;
     let mut events = Vec::with_capacity(records.len());
@@ -63,6 +65,61 @@ pub async fn after(
         Some(event) if event.position != position.next() => Err(Error::Expired),
         _ => Ok(events),
     }
+}
+
+/// The events of these kinds after a position and not after another one, oldest first, at most `limit` of them. There may
+/// be others among them, whose type had the name of a wanted one at their time.
+///
+/// # Errors
+/// [`Error::Expired`] if an event between these positions is no longer in the log.
+pub async fn matching(
+    database: &Database,
+    lineage: &Lineage,
+    wanted: &[(ResourceId, ChangeKind)],
+    after: Position,
+    until: Position,
+    limit: u64,
+) -> Result<Vec<Arc<Event>>, Error> {
+    // The oldest event that is there comes from the same snapshot, so that what expires meanwhile is not passed over.
+    let mut sql = Sql::text(database.dialect(), "SELECT ");
+    sql.push(COLUMNS).push(", oldest FROM (SELECT min(position) AS oldest FROM tandem_event WHERE position>");
+    sql.bind(after.get()).push(") AS present LEFT JOIN (SELECT ").push(COLUMNS);
+    sql.push(" FROM tandem_event WHERE position>").bind(after.get()).push(" AND position<=").bind(until.get());
+    sql.push(" AND (");
+    let mut by_kinds: BTreeMap<Vec<&str>, Vec<ResourceId>> = BTreeMap::new();
+    for (resource, _) in lineage.catalog().resources() {
+        let kinds = wanted.iter().filter(|(of, _)| *of == resource).map(|(_, kind)| kind.name()).collect();
+        by_kinds.entry(kinds).or_default().push(resource);
+    }
+    sql.list(" OR ", by_kinds, |sql, (kinds, resources)| {
+        sql.push("(1=").push(if kinds.is_empty() { "0" } else { "1" }).push(" AND type IN (");
+        sql.list(",", resources.into_iter().flat_map(|id| lineage.names(id)), |sql, name| {
+            sql.bind(name.clone());
+        });
+        sql.push(")");
+        if (1..ChangeKind::ALL.len()).contains(&kinds.len()) {
+            sql.push(" AND kind IN (");
+            sql.list(",", kinds, |sql, kind| {
+                sql.bind(kind);
+            });
+            sql.push(")");
+        }
+        sql.push(")");
+    });
+    sql.push(") ORDER BY position LIMIT ").bind(limit as i64).push(") AS found ON 1=1 ORDER BY position");
+    let records = database.query(sql).await?;
+    let oldest = records.first().map(|record| record.int(12)).transpose()?.flatten();
+    if until > after && oldest != Some(after.next().get()) {
+        return Err(Error::Expired);
+    }
+    let mut events = Vec::with_capacity(records.len());
+    for record in &records {
+        // A row without an event says that there is none.
+        if record.int(0)?.is_some() {
+            events.push(Arc::new(decode(lineage, record)?));
+        }
+    }
+    Ok(events)
 }
 
 fn decode(lineage: &Lineage, record: &Record) -> Result<Event, database::Error> {

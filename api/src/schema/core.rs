@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::log::hub::PositionError;
 use crate::log::{CursorError, Hub};
-use crate::store::{AsOf, Writer, writer};
+use crate::store::{AsOf, Writer, as_of, writer};
 
 /// The parts of the engine. They live as long as the server.
 pub(crate) struct Core {
@@ -23,6 +23,14 @@ pub(crate) struct Core {
 pub(crate) fn database_error(error: &dyn std::error::Error) -> GraphqlError {
     tracing::error!(%error, "a request failed in the database");
     GraphqlError::new(ErrorCode::Internal, "The server could not read its database. Try again.")
+}
+
+/// An event whose related rows cannot be told.
+pub(crate) fn as_of_error(error: &as_of::Error) -> GraphqlError {
+    match error {
+        as_of::Error::Database(error) => database_error(error),
+        as_of::Error::TooManyRows => GraphqlError::new(ErrorCode::CostLimitExceeded, format!("{error}.")),
+    }
 }
 
 /// A cursor that is refused.

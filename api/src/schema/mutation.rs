@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::core::{Core, database_error, writer_error};
+use super::core::{Core, as_of_error, database_error, writer_error};
 use super::document::{GraphqlError, Selected};
 use super::input;
 use super::plan::{ChangePlan, Context, Key, ObjectPlan, Output, Rendering};
@@ -159,7 +159,7 @@ impl MutationPlan {
         if self.shape.is_flat()
             && let Filter::Const(is_visible) = self.visible
         {
-            let image = Image { row: Arc::clone(row), related: Vec::new() };
+            let image = Image::alone(Arc::clone(row));
             let nodes = read::from_image(&core.database, &core.catalog, &self.shape, &image).await;
             return Ok(Some(nodes.map_err(|error| database_error(&error))?).filter(|_| is_visible));
         }
@@ -173,7 +173,7 @@ impl MutationPlan {
 
     async fn rendering<'e>(&self, core: &Core, event: &'e Event) -> Result<Option<Rendering<'e>>, GraphqlError> {
         let Some((plan, needs)) = &self.change else { return Ok(None) };
-        let images = core.as_of.images(event, needs).await.map_err(|error| database_error(&error))?;
+        let images = core.as_of.images(event, needs).await.map_err(|error| as_of_error(&error))?;
         plan.render(&core.database, &core.catalog, event, &images).await.map_err(|error| database_error(&error))
     }
 

@@ -3,8 +3,12 @@
 //! Filters are two-valued. SQL is three-valued, which differs only under `NOT`: there, unknown is taken as false.
 
 use crate::catalog::filter::{CompareOp, Test, TextOp};
-use crate::catalog::{Catalog, Datum, Field, FieldType, Filter, Resource, ResourceId, Scalar};
+use crate::catalog::{Catalog, Datum, Field, Filter, Resource, ResourceId};
 use crate::database::{Dialect, Sql, postgres_list};
+
+mod values;
+
+pub use values::bound_values;
 
 /// Makes table aliases that are unique within one statement.
 #[derive(Debug, Default)]
@@ -40,6 +44,12 @@ pub(super) fn push(
             let separator = if matches!(filter, Filter::And(_)) { " AND " } else { " OR " };
             push_all(sql, separator, filters, &mut |sql, f| push(sql, aliases, catalog, resource, alias, f));
         }
+        // EXISTS is never unknown, and a database sees more in NOT EXISTS than in what is written for other tests.
+        Filter::Not(inner) if matches!(**inner, Filter::Exists(..) | Filter::Related(..)) => {
+            sql.push("(NOT ");
+            push(sql, aliases, catalog, resource, alias, inner);
+            sql.push(")");
+        }
         Filter::Not(inner) => {
             sql.push("(");
             push(sql, aliases, catalog, resource, alias, inner);
@@ -52,15 +62,14 @@ pub(super) fn push(
             if sql.dialect() == Dialect::Sqlite && is_narrow(catalog, target, inner) {
                 return push_narrow(sql, aliases, catalog, (alias, &field.column), target, inner);
             }
-            let other = aliases.next();
-            sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
-            sql.push(" WHERE ")
-                .column(&other, &id_column(catalog.resource(target)))
-                .push("=")
-                .column(alias, &field.column);
-            sql.push(" AND ");
-            push(sql, aliases, catalog, target, &other, inner);
-            sql.push(")");
+            let id = id_column(catalog.resource(target));
+            push_exists(sql, aliases, catalog, target, (alias, &field.column, &id), inner);
+        }
+        Filter::Exists(id, inner) => {
+            let own = catalog.resource(resource);
+            let (target, via) = own.field(*id).to_many().expect("an exists filter stands on a to-many field");
+            let foreign_key = catalog.resource(target).field(via).column.clone();
+            push_exists(sql, aliases, catalog, target, (alias, &id_column(own), &foreign_key), inner);
         }
     }
 }
@@ -79,7 +88,7 @@ fn is_narrow(catalog: &Catalog, resource: ResourceId, filter: &Filter) -> bool {
             let target = catalog.resource(resource).field(*id).to_one();
             target.is_some_and(|target| is_narrow(catalog, target, inner))
         }
-        Filter::Const(_) | Filter::Not(_) | Filter::Field(..) => false,
+        Filter::Const(_) | Filter::Not(_) | Filter::Field(..) | Filter::Exists(..) => false,
     }
 }
 
@@ -101,9 +110,27 @@ fn push_narrow(
     sql.push("))");
 }
 
+/// There is a row at the other side, and it matches. The join: the own row's alias and column, and the other's column.
+fn push_exists(
+    sql: &mut Sql,
+    aliases: &mut Aliases,
+    catalog: &Catalog,
+    target: ResourceId,
+    (alias, own, others): (&str, &str, &str),
+    inner: &Filter,
+) {
+    let other = aliases.next();
+    sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
+    sql.push(" WHERE ").column(&other, others).push("=").column(alias, own).push(" AND ");
+    push(sql, aliases, catalog, target, &other, inner);
+    // SQLite 3.51 may make a join of EXISTS, and then gives a row as often as there are matches (its 3.51.2 mends that). It
+    // leaves a limited one alone. PostgreSQL knows that the limit means nothing.
+    sql.push(" LIMIT 1)");
+}
+
 /// Halves in parentheses: SQLite takes a chain of a thousand operators for an expression a thousand deep, and refuses it.
-fn push_all(sql: &mut Sql, separator: &str, filters: &[Filter], each: &mut impl FnMut(&mut Sql, &Filter)) {
-    let (left, right) = filters.split_at(filters.len() / 2);
+fn push_all<T>(sql: &mut Sql, separator: &str, terms: &[T], each: &mut impl FnMut(&mut Sql, &T)) {
+    let (left, right) = terms.split_at(terms.len() / 2);
     sql.push("(");
     if !left.is_empty() {
         push_all(sql, separator, left, each);
@@ -141,24 +168,12 @@ fn push_test(sql: &mut Sql, alias: &str, field: &Field, test: &Test<Datum>) {
             });
             sql.bind_datum(&field.ty, value);
         }
-        Test::In(values) if values.is_empty() => {
-            sql.push("(1=0)");
-        }
-        Test::NotIn(values) if values.is_empty() => {
-            column(sql);
-            sql.push(" IS NOT NULL");
-        }
         Test::In(values) | Test::NotIn(values) => {
-            column(sql);
-            sql.push(if matches!(test, Test::In(_)) { " IN (" } else { " NOT IN (" });
-            sql.list(",", values, |sql, value| {
-                sql.bind_datum(&field.ty, value);
-            });
-            sql.push(")");
+            values::push_in(sql, alias, field, values, matches!(test, Test::In(_)))
         }
         Test::Text(op, value) => push_text(sql, alias, field, *op, value.as_text().unwrap_or_default()),
-        Test::HasEvery(values) => push_list(sql, alias, field, " AND ", values),
-        Test::HasSome(values) => push_list(sql, alias, field, " OR ", values),
+        Test::HasEvery(values) => values::push_has_every(sql, alias, field, values),
+        Test::HasSome(values) => values::push_has_some(sql, alias, field, values),
         Test::IsEmpty(expected) => {
             let is_jsonb = sql.dialect() == Dialect::Postgres && postgres_list(&field.ty) == "jsonb";
             sql.push(if is_jsonb { "jsonb_array_length(" } else { "json_array_length(" });
@@ -209,42 +224,4 @@ fn push_text(sql: &mut Sql, alias: &str, field: &Field, op: TextOp, part: &str) 
             sql.push("lower(").column(alias, &field.column).push(")=").bind(part.to_ascii_lowercase());
         }
     }
-}
-
-/// A list has each (or any) of these items.
-fn push_list(sql: &mut Sql, alias: &str, field: &Field, separator: &str, values: &[Datum]) {
-    if values.is_empty() {
-        if separator == " OR " {
-            sql.push("(1=0)");
-        } else {
-            sql.column(alias, &field.column).push(" IS NOT NULL");
-        }
-        return;
-    }
-    sql.push("(");
-    sql.list(separator, values, |sql, value| match (sql.dialect(), value) {
-        (Dialect::Sqlite, Datum::Float(float)) => {
-            sql.push("tandem_has_float(").column(alias, &field.column).push(",").bind(*float).push(")");
-        }
-        (Dialect::Sqlite, _) => {
-            sql.push("EXISTS(SELECT 1 FROM json_each(").column(alias, &field.column).push(") WHERE value=");
-            push_item(sql, &field.ty, value);
-            sql.push(")");
-        }
-        (Dialect::Postgres, _) => {
-            sql.column(alias, &field.column).push(" @> ");
-            sql.bind_datum(&field.ty, &Datum::List(vec![value.clone()]));
-        }
-    });
-    sql.push(")");
-}
-
-/// An item as `json_each` gives it: in the form that the list's JSON holds.
-fn push_item(sql: &mut Sql, ty: &FieldType, value: &Datum) {
-    let image = value.to_image(ty);
-    match (ty, value) {
-        (FieldType::ScalarList(Scalar::Boolean), Datum::Bool(value)) => sql.bind(i64::from(*value)),
-        (_, Datum::Int(value) | Datum::Instant(value)) => sql.bind(*value),
-        _ => sql.bind(image.as_str().map_or_else(|| image.to_string(), str::to_owned)),
-    };
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod access_property;
+mod aggregates;
 mod chain;
 mod crash;
 mod crud;
@@ -16,10 +17,12 @@ mod migrations;
 mod n_plus_one;
 mod nodes;
 mod outage;
+mod related_lists;
 mod replica;
 mod resource_file;
 mod resume;
 mod schema;
+mod search;
 mod streams;
 mod table;
 mod webhooks;

@@ -1,13 +1,14 @@
 //! A page of rows, as a Relay connection.
 
+use super::aggregate::{AggregatePlan, GroupsPlan};
 use super::context::{Arguments, Context, bad_input};
 use super::object::ObjectPlan;
 use super::output::{Key, Output};
-use super::{cursor, filter, order};
+use super::{cursor, filter, order, search};
 use crate::catalog::{Catalog, Datum, FieldId, ResourceId};
 use crate::schema::document::{ErrorCode, GraphqlError, Selected};
 use crate::schema::types::names::Names;
-use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape};
+use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, Summary};
 
 /// Rows of a page if the client does not say.
 const DEFAULT_PAGE_SIZE: u32 = 50;
@@ -36,6 +37,9 @@ enum Field {
     PageInfo(Vec<(Key, PageInfoField)>),
     TotalCount,
     AsOf,
+    Aggregate(AggregatePlan),
+    /// The place of a grouping.
+    Groups(usize, GroupsPlan),
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +75,9 @@ impl Field {
             Self::PageInfo(fields) => {
                 fields.iter().any(|(_, field)| matches!(field, PageInfoField::StartCursor | PageInfoField::EndCursor))
             }
-            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf => false,
+            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf | Self::Aggregate(_) | Self::Groups(..) => {
+                false
+            }
         }
     }
 }
@@ -89,30 +95,37 @@ impl ConnectionPlan {
         let order = order::parse(context, resource_id, arguments.get("orderBy"))?;
         let paging = paging(context.catalog, resource_id, &order, &arguments)?;
         let client_filter = filter::parse(context, resource_id, arguments.get("filter"))?;
+        let search = search::parse(context, resource_id, &arguments)?;
         let mut shape = Shape::new(resource_id);
-        let mut wants_rows = false;
-        let mut wants_total = false;
-        let mut wants_cursors = false;
-        let fields = context.within(paging.limit, || {
-            let mut fields = Vec::new();
-            for field in context.operation.sub_fields(selected, &names.connection) {
-                let planned = match field.name {
-                    "edges" => Field::Edges(edges(context, &field, &names, &mut shape)?),
-                    "nodes" => Field::Nodes(ObjectPlan::new(context, &field, &mut shape)?),
-                    "pageInfo" => Field::PageInfo(page_info(context, &field)),
-                    "totalCount" => {
-                        wants_total = true;
-                        Field::TotalCount
-                    }
-                    "asOf" => Field::AsOf,
-                    _ => Field::TypeName,
-                };
-                wants_rows |= matches!(planned, Field::Edges(_) | Field::Nodes(_) | Field::PageInfo(_));
-                wants_cursors |= planned.has_cursors();
-                fields.push((Key::new(field.key), planned));
-            }
-            Ok(fields)
-        })?;
+        let (mut wants_total, mut wants_cursors) = (false, false);
+        let (mut aggregates, mut groupings) = (Vec::new(), Vec::new());
+        let selection = context.operation.sub_fields(selected, &names.connection);
+        let wants_rows = selection.iter().any(|field| matches!(field.name, "edges" | "nodes" | "pageInfo"));
+        if wants_rows {
+            context.charge(paging.limit)?;
+        }
+        let mut fields = Vec::new();
+        for field in selection {
+            let planned = match field.name {
+                "edges" => Field::Edges(context.inside(paging.limit, || edges(context, &field, &names, &mut shape))?),
+                "nodes" => Field::Nodes(context.inside(paging.limit, || ObjectPlan::new(context, &field, &mut shape))?),
+                "pageInfo" => Field::PageInfo(page_info(context, &field)),
+                "totalCount" => {
+                    wants_total = true;
+                    Field::TotalCount
+                }
+                "asOf" => Field::AsOf,
+                "aggregate" => Field::Aggregate(AggregatePlan::new(context, &field, resource_id, &mut aggregates)?),
+                "groupBy" => {
+                    let (plan, grouping) = GroupsPlan::new(context, &field, resource_id)?;
+                    groupings.push(grouping);
+                    Field::Groups(groupings.len() - 1, plan)
+                }
+                _ => Field::TypeName,
+            };
+            wants_cursors |= planned.has_cursors();
+            fields.push((Key::new(field.key), planned));
+        }
         let plan = Self {
             type_name: names.connection,
             edge_type_name: names.edge,
@@ -124,13 +137,30 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total, wants_cursors }))
+        Ok((
+            plan,
+            List {
+                via,
+                filter,
+                search,
+                order,
+                paging,
+                shape,
+                wants_rows,
+                wants_total,
+                wants_cursors,
+                aggregates,
+                groupings,
+            },
+        ))
     }
 
     /// Writes a page.
     pub(crate) fn write(&self, page: &Page, out: &mut Output<'_>) {
         let around = out.position;
         out.position = page.position.unwrap_or(around);
+        let no_summary = Summary::default();
+        let summary = page.summary.as_deref().unwrap_or(&no_summary);
         out.object(&self.fields, |out, field| match field {
             Field::TypeName => out.text(&self.type_name),
             Field::Edges(fields) => out.array(&page.rows, |out, row| self.write_edge(fields, row, out)),
@@ -138,6 +168,8 @@ impl ConnectionPlan {
             Field::PageInfo(fields) => write_page_info(fields, &self.page_info(page, out.catalog), out),
             Field::TotalCount => out.number(page.total.unwrap_or_default()),
             Field::AsOf => out.log_cursor(out.position),
+            Field::Aggregate(plan) => plan.write(&summary.aggregates, out),
+            Field::Groups(place, plan) => plan.write(&summary.groups[*place], out),
         });
         out.position = around;
     }

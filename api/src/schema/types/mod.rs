@@ -6,10 +6,11 @@
 //!
 //! - `builder`: types as SDL writes them, checked for names that come twice
 //! - `describe`: sentences for what the resource file does not describe
-//! - `roots`, `resources`, `inputs`, `filters`: what is generated for the resources of the file
+//! - `roots`, `resources`, [`aggregates`], `inputs`, `filters`: what is generated for the resources of the file
 //! - `shared`, `webhooks`: what is the same for every resource file
 //! - `sdl`: printing
 
+pub mod aggregates;
 mod builder;
 mod describe;
 mod filters;
@@ -89,11 +90,16 @@ fn add_resource(builder: &mut Builder, catalog: &Catalog, id: ResourceId) {
     resources::add_object(builder, catalog, id);
     if is_root || is_listed(catalog, id) {
         resources::add_connection(builder, catalog, id);
+        aggregates::add_aggregate(builder, catalog.resource(id));
+        aggregates::add_groups(builder, catalog, id);
     }
     if is_root {
         inputs::add_by(builder, catalog, id);
     }
     filters::add_resource(builder, catalog, id);
+    if is_listed(catalog, id) {
+        filters::add_related_list(builder, catalog.resource(id));
+    }
     resources::add_order(builder, catalog, id);
     resources::add_change(builder, catalog, id);
     if is_root {

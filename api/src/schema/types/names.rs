@@ -18,8 +18,28 @@ pub struct Names {
     pub by: String,
     /// `ProductFilter`
     pub filter: String,
+    /// `ProductListFilter`
+    pub list_filter: String,
     /// `ProductOrder`
     pub order: String,
+    /// `ProductAggregate`
+    pub aggregate: String,
+    /// `ProductSum`
+    pub sum: String,
+    /// `ProductAvg`
+    pub avg: String,
+    /// `ProductMin`
+    pub min: String,
+    /// `ProductMax`
+    pub max: String,
+    /// `ProductGroupBy`
+    pub group_by: String,
+    /// `ProductGroupPage`
+    pub group_page: String,
+    /// `ProductGroup`
+    pub group: String,
+    /// `ProductGroupKey`
+    pub group_key: String,
     /// `ProductChange`
     pub change: String,
     /// `ProductSnapshot`
@@ -64,7 +84,17 @@ impl Names {
             edge: format!("{name}Edge"),
             by: format!("{name}By"),
             filter: format!("{name}Filter"),
+            list_filter: format!("{name}ListFilter"),
             order: format!("{name}Order"),
+            aggregate: format!("{name}Aggregate"),
+            sum: format!("{name}Sum"),
+            avg: format!("{name}Avg"),
+            min: format!("{name}Min"),
+            max: format!("{name}Max"),
+            group_by: format!("{name}GroupBy"),
+            group_page: format!("{name}GroupPage"),
+            group: format!("{name}Group"),
+            group_key: format!("{name}GroupKey"),
             change: format!("{name}Change"),
             snapshot: format!("{name}Snapshot"),
             patch: format!("{name}Patch"),

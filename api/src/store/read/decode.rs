@@ -2,6 +2,8 @@
 
 use entity::Position;
 
+use super::aggregate::Aggregated;
+use super::grouping::GroupPage;
 use super::order_type;
 use super::scan::Scanner;
 use super::shape::{List, Shape, Slot};
@@ -28,8 +30,19 @@ pub struct Page {
     pub has_more: bool,
     /// How many rows there are in all, if that was asked for.
     pub total: Option<i64>,
+    /// What is known of all rows, if that was asked for.
+    pub summary: Option<Box<Summary>>,
     /// The position of the log at which this was read, if it is not that of the page around it.
     pub position: Option<Position>,
+}
+
+/// What is known of all rows of a list, whatever the page.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// In the order of [`List::aggregates`].
+    pub aggregates: Vec<Aggregated>,
+    /// In the order of [`List::groupings`].
+    pub groups: Vec<GroupPage>,
 }
 
 /// Reads one object.
@@ -38,15 +51,21 @@ pub(super) fn object_text(dialect: Dialect, catalog: &Catalog, shape: &Shape, te
     reader.object(shape).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, shape))
 }
 
-/// Reads one list: its rows, if there are any, and how many there are in all.
+/// Reads one list: its rows, if there are any, how many there are in all, and what is said of them.
 pub(super) fn page(
     dialect: Dialect,
     catalog: &Catalog,
     list: &List,
     rows: Option<&str>,
     total: Option<i64>,
+    summary: Option<&str>,
 ) -> Result<Page, Error> {
     let mut page = Page { total, ..Page::default() };
+    if let Some(text) = summary {
+        let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
+        let summary = reader.summary(list).filter(|_| reader.scanner.is_at_end());
+        page.summary = Some(Box::new(summary.ok_or_else(|| corrupt(catalog, &list.shape))?));
+    }
     if let Some(text) = rows {
         let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
         let is_whole = reader.rows(list, &mut page).is_some() && reader.scanner.is_at_end();
@@ -60,9 +79,9 @@ fn corrupt(catalog: &Catalog, shape: &Shape) -> Error {
     Error::Corrupt(format!("rows of {name} do not fit the resource file"))
 }
 
-struct Reader<'t> {
-    catalog: &'t Catalog,
-    scanner: Scanner<'t>,
+pub(super) struct Reader<'t> {
+    pub(super) catalog: &'t Catalog,
+    pub(super) scanner: Scanner<'t>,
 }
 
 impl Reader<'_> {
@@ -80,7 +99,7 @@ impl Reader<'_> {
         Some(nodes)
     }
 
-    fn node(&mut self, shape: &Shape, slot: &Slot) -> Option<Node> {
+    pub(super) fn node(&mut self, shape: &Shape, slot: &Slot) -> Option<Node> {
         Some(match slot {
             Slot::Column(field) => {
                 Node::Leaf(self.scanner.datum(&self.catalog.resource(shape.resource).field(*field).ty)?)
@@ -102,6 +121,10 @@ impl Reader<'_> {
         if list.wants_total {
             self.scanner.expect(b',')?;
             page.total = Some(self.scanner.number()?);
+        }
+        if list.summary_parts() > 0 {
+            self.scanner.expect(b',')?;
+            page.summary = Some(Box::new(self.summary(list)?));
         }
         Some(page)
     }

@@ -8,7 +8,9 @@
 //! | a number, boolean, date, time or UUID | as the database writes it; `!` for null |
 //! | any other text | its length in bytes, a comma, the text; the length -1 alone for null |
 //! | an object | its slots, or `1` if it has none; `!` for none at all |
-//! | a list | its rows with semicolons between and a comma behind, if there are any; `]`; the number of all rows, if wanted |
+//! | a number about many rows | as `aggregate` says |
+//! | a group | its keys, its numbers, its slots |
+//! | a list | its rows with semicolons between and a comma behind, if there are any; `]`; the number of all rows, numbers about them, groups in brackets: what of these is wanted |
 //!
 //! No part but a text holds a comma, a semicolon or a bracket, and of a text the length is known, so nothing is escaped.
 

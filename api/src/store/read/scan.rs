@@ -17,6 +17,11 @@ impl<'t> Scanner<'t> {
         Self { rest: text, dialect }
     }
 
+    /// Which database wrote it.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Whether all of it is read.
     pub(super) fn is_at_end(&self) -> bool {
         self.rest.is_empty()

@@ -1,6 +1,9 @@
 //! What is wanted of a resource's rows: a tree, which knows no GraphQL.
 
+use super::aggregate::Aggregate;
+use super::grouping::Grouping;
 use crate::catalog::{Datum, FieldId, Filter, Needs, ResourceId};
+use crate::store::search::Search;
 
 /// What is wanted of each row. The values come back in the order of the slots.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct List {
     pub via: Option<FieldId>,
     /// Which rows there are for the caller: rights and the client's filter.
     pub filter: Filter,
+    /// What they have to hold besides.
+    pub search: Option<Search>,
     /// In which order; the last term is the id, so that the order is total.
     pub order: Vec<OrderTerm>,
     /// Which of them.
@@ -50,6 +55,10 @@ pub struct List {
     pub wants_total: bool,
     /// Whether the values of the order's terms are wanted of each row, for its cursor.
     pub wants_cursors: bool,
+    /// What is wanted to be known of all of them.
+    pub aggregates: Vec<Aggregate>,
+    /// In which groups all of them are wanted.
+    pub groupings: Vec<Grouping>,
 }
 
 /// One term of an order.

@@ -36,9 +36,9 @@ pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &F
     builder.sql
 }
 
-/// A list, of all rows or of those of one parent: the position of the log, the rows as text, null if there are none, and
-/// the number of all rows, each if it is wanted.
-pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
+/// A list, of all rows or of those of one parent: the position of the log, the rows as text, null if there are none, the
+/// number of all rows, and what is said of them as text, each if it is wanted.
+pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
     let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
     let parent = parent.map_or(Parent::None, Parent::Id);
     // Not joined as those inside are: each time that a text of this length is joined to another one, it is copied.
@@ -54,31 +54,37 @@ pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Opt
     } else {
         builder.sql.push("CAST(NULL AS bigint)");
     }
+    builder.sql.push(",");
+    if list.summary_parts() > 0 {
+        builder.summary(list, &parent);
+    } else {
+        builder.sql.push("CAST(NULL AS text)");
+    }
     builder.sql
 }
 
-/// Its rows, its end and its number.
-const LIST_ARGUMENTS: usize = 3;
+/// Its rows, its end, its number, and what is said of all rows.
+const LIST_ARGUMENTS: usize = 4;
 
 /// What the rows of a list belong to.
-enum Parent<'a> {
+pub(super) enum Parent<'a> {
     None,
     Alias(&'a str),
     Id(Uuid),
 }
 
 /// A row at the other side of a to-one field, to be looked up for each row.
-struct Join<'s> {
+pub(super) struct Join<'s> {
     alias: String,
     foreign_key: String,
     visible: &'s Filter,
     shape: &'s Shape,
 }
 
-struct Builder<'c> {
-    sql: Sql,
-    aliases: Aliases,
-    catalog: &'c Catalog,
+pub(super) struct Builder<'c> {
+    pub(super) sql: Sql,
+    pub(super) aliases: Aliases,
+    pub(super) catalog: &'c Catalog,
 }
 
 impl<'c> Builder<'c> {
@@ -86,7 +92,7 @@ impl<'c> Builder<'c> {
         self.catalog.resource(shape.resource)
     }
 
-    fn from(&mut self, shape: &Shape, alias: &str) {
+    pub(super) fn from(&mut self, shape: &Shape, alias: &str) {
         let table = self.catalog.resource(shape.resource);
         self.sql.push(" FROM ").ident(&table.prefix).push(" AS ").push(alias);
     }
@@ -123,7 +129,7 @@ impl<'c> Builder<'c> {
         joins
     }
 
-    fn slot<'s>(&mut self, shape: &Shape, slot: &'s Slot, alias: &str) -> Option<Join<'s>> {
+    pub(super) fn slot<'s>(&mut self, shape: &Shape, slot: &'s Slot, alias: &str) -> Option<Join<'s>> {
         match slot {
             Slot::Column(field) => {
                 let field = self.resource(shape).field(*field);
@@ -155,7 +161,7 @@ impl<'c> Builder<'c> {
         None
     }
 
-    fn joins(&mut self, joins: &[Join<'_>], alias: &str) {
+    pub(super) fn joins(&mut self, joins: &[Join<'_>], alias: &str) {
         for join in joins {
             self.sql.push(" LEFT JOIN LATERAL ");
             self.related(join, alias);
@@ -191,6 +197,10 @@ impl<'c> Builder<'c> {
         if list.wants_total {
             self.sql.push(",");
             self.total(list, parent);
+        }
+        if list.summary_parts() > 0 {
+            self.sql.push(",");
+            self.summary(list, parent);
         }
     }
 
@@ -233,7 +243,7 @@ impl<'c> Builder<'c> {
         Keyset { sql: &mut self.sql, aliases: &mut self.aliases, catalog: self.catalog, list, alias }
     }
 
-    fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
+    pub(super) fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
         self.sql.push(" WHERE ");
         if let Some(via) = list.via {
             let column = self.resource(&list.shape).field(via).column.clone();
@@ -246,5 +256,9 @@ impl<'c> Builder<'c> {
             self.sql.push(" AND ");
         }
         self.filter(&list.shape, alias, &list.filter);
+        if let Some(search) = &list.search {
+            self.sql.push(" AND ");
+            search.push(&mut self.sql, self.catalog.resource(list.shape.resource), alias);
+        }
     }
 }

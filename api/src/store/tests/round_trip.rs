@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::rows::{EVERYTHING, catalog, insert, row, values};
+use super::rows::{EVERYTHING, catalog, insert, mutate, row, values};
 use crate::catalog::datum::Prefixes;
 use crate::catalog::{Catalog, Datum, Needs, ResourceId, Row};
 use crate::log;
 use crate::store::AsOf;
 use crate::store::read::{self, Node, Shape};
-use crate::store::writer::{Command, Delete, Mutation, Update};
-use crate::testing::{TestApp, admin, on_both};
+use crate::store::writer::{Command, Delete, Update};
+use crate::testing::{TestApp, on_both};
 
 fn client_json(catalog: &Catalog, resource: ResourceId, data: &[Datum]) -> Vec<String> {
     let definition = catalog.resource(resource);
@@ -40,11 +40,6 @@ async fn read(app: &TestApp, catalog: &Catalog, resource: ResourceId, row: &Row)
         other => panic!("{other:?}"),
     };
     nodes.into_iter().map(leaf).collect()
-}
-
-async fn mutate(app: &TestApp, command: Command) {
-    let mutation = Mutation { principal: admin(), command, violations: Vec::new() };
-    app.parts.writer.mutate(mutation).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

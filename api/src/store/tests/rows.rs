@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{self, Catalog, Datum, FieldId, FieldType, ResourceId, Row};
+use crate::log::Event;
 use crate::store::writer::{Command, Create, Mutation, Outcome};
 use crate::testing::{TestApp, admin};
 
-/// Every scalar type, nullable, and a list of each; and a to-one relation that may be empty.
+/// Every scalar type, nullable, and a list of each; and relations in both directions.
 pub(super) const EVERYTHING: &str = r#"
 enum Colour { RED GREEN BLUE }
 
@@ -17,6 +18,8 @@ type Shelf @resource @auth(rules: [{ allow: PUBLIC }]) {
   label: String
   level: Int
   above: Shelf @relation(onDelete: SET_NULL)
+  below: [Shelf!]! @inverse(field: "above")
+  things: [Thing!]! @inverse(field: "shelf")
 }
 
 type Thing @resource @auth(rules: [{ allow: PUBLIC }]) {
@@ -198,9 +201,15 @@ pub(super) fn values(catalog: &Catalog, resource: ResourceId, row: &Map<String, 
 /// Makes a row; gives its image in the log.
 pub(super) async fn insert(app: &TestApp, resource: ResourceId, values: Vec<(FieldId, Datum)>) -> Arc<Row> {
     let create = Create { resource, values, children: Vec::new(), path: Vec::new() };
-    let mutation = Mutation { principal: admin(), command: Command::Create(create), violations: Vec::new() };
+    let events = mutate(app, Command::Create(create)).await;
+    events[0].after.clone().unwrap()
+}
+
+/// Does it as the admin; gives the events.
+pub(super) async fn mutate(app: &TestApp, command: Command) -> Vec<Arc<Event>> {
+    let mutation = Mutation { principal: admin(), command, violations: Vec::new() };
     match app.parts.writer.mutate(mutation).await.unwrap() {
-        Outcome::Done { events, main } => events[main].after.clone().unwrap(),
+        Outcome::Done { events, .. } => events,
         refused => panic!("{refused:?}"),
     }
 }

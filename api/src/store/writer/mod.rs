@@ -10,6 +10,7 @@
 //! - `batch`: the transaction around a batch, and what happens when it fails
 //! - `state`: the rows and keys that a batch has seen and changed
 //! - `create`, `update`, `delete`: one mutation, in memory
+//! - `lists`: rows of to-many fields, for rules
 //! - `flush`: the statements that write
 
 mod batch;
@@ -17,6 +18,7 @@ pub mod command;
 mod create;
 mod delete;
 mod flush;
+mod lists;
 mod rights;
 mod state;
 #[cfg(test)]

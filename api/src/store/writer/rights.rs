@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::command::{Code, Violation};
+use super::lists::Unjudged;
 use super::state::State;
 use crate::auth::{Principal, rules};
 use crate::catalog::{FieldId, Filter, Needs, Operation, Resource, ResourceId, Row};
@@ -23,8 +24,14 @@ impl State<'_> {
         }
         let mut needs = Needs::default();
         filter.add_needs(&mut needs);
-        let image = self.image(resource, Arc::clone(row), &needs).await?;
-        Ok(filter.matches(&image))
+        match self.image(resource, Arc::clone(row), &needs).await {
+            Ok(image) => Ok(filter.matches(&image)),
+            Err(Unjudged::Database(error)) => Err(error),
+            Err(Unjudged::TooManyRows) => {
+                tracing::warn!(row.id = %row.id(), "a rule concerns too many related rows to be judged");
+                Ok(false)
+            }
+        }
     }
 
     /// Whether the principal may do this with the row.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::lists::Unjudged;
 use crate::catalog::{Catalog, Datum, FieldId, Image, Needs, Resource, ResourceId, Row};
 use crate::database::{Dialect, Error, Sql, Transaction};
 use crate::log::NewEvent;
@@ -21,7 +22,8 @@ pub(super) type RowKey = (ResourceId, Uuid);
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     Insert(ResourceId, Arc<Row>),
-    Update(ResourceId, Arc<Row>),
+    /// And whether it has other words to be found by.
+    Update(ResourceId, Arc<Row>, bool),
     Delete(ResourceId, Uuid),
 }
 
@@ -168,7 +170,7 @@ impl<'a> State<'a> {
         resource: ResourceId,
         row: Arc<Row>,
         needs: &'s Needs,
-    ) -> BoxFutureLocal<'s, Result<Image, Error>> {
+    ) -> BoxFutureLocal<'s, Result<Image, Unjudged>> {
         Box::pin(async move {
             let mut related = Vec::with_capacity(needs.related.len());
             for (field, needs) in &needs.related {
@@ -182,7 +184,17 @@ impl<'a> State<'a> {
                 };
                 related.push((*field, image));
             }
-            Ok(Image { row, related })
+            let mut lists = Vec::with_capacity(needs.lists.len());
+            for (field, needs) in &needs.lists {
+                let list = self.catalog.resource(resource).field(*field).to_many();
+                let (target, via) = list.expect("needs name lists of related rows");
+                let mut images = Vec::new();
+                for row in self.list(target, via, row.id()).await? {
+                    images.push(Arc::new(self.image(target, row, needs).await?));
+                }
+                lists.push((*field, images));
+            }
+            Ok(Image { row, related, lists })
         })
     }
 
@@ -276,6 +288,16 @@ impl<'a> State<'a> {
         Some((resource, key, key_text(definition, fields, fields.iter().map(|field| row.get(*field)))))
     }
 
+    /// Whether this mutation has changed or removed the row.
+    pub(super) fn is_staged(&self, key: RowKey) -> bool {
+        self.staged.rows.contains_key(&key)
+    }
+
+    /// The rows of a resource that this mutation has made or changed.
+    pub(super) fn staged_rows(&self, resource: ResourceId) -> impl Iterator<Item = &Arc<Row>> {
+        self.staged.rows.iter().filter(move |((of, _), _)| *of == resource).filter_map(|(_, row)| row.as_ref())
+    }
+
     /// Stages a row as it is from now on, or its removal, with its unique keys.
     pub(super) fn stage(&mut self, resource: ResourceId, before: Option<&Row>, after: Option<Arc<Row>>) {
         let id = after.as_deref().or(before).expect("a row is there before or after").id();
@@ -295,7 +317,11 @@ impl<'a> State<'a> {
         self.staged.writes.push(match (before, &after) {
             (_, None) => Write::Delete(resource, id),
             (None, Some(row)) => Write::Insert(resource, Arc::clone(row)),
-            (Some(_), Some(row)) => Write::Update(resource, Arc::clone(row)),
+            (Some(before), Some(row)) => {
+                let searched = &self.catalog.resource(resource).search;
+                let has_other_words = searched.iter().any(|field| before.get(*field) != row.get(*field));
+                Write::Update(resource, Arc::clone(row), has_other_words)
+            }
         });
         self.staged.rows.insert((resource, id), after);
     }
