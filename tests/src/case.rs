@@ -102,6 +102,13 @@ impl Case {
         path.to_string_lossy().into_owned()
     }
 
+    /// Changes the database past the server, which must not be running on SQLite.
+    pub async fn execute(&self, sql: &str) {
+        let database = Database::connect(&self.database_url).await.expect("the server has made the database");
+        database.execute_unprepared(sql).await.expect("the statement is valid");
+        database.close().await.expect("a connection without open work closes");
+    }
+
     /// A connection past the server, for looking at what it wrote.
     pub async fn database(&self) -> DatabaseConnection {
         let url = match self.backend {

@@ -54,11 +54,13 @@ impl Settings {
         self.flags.iter().map(|(flag, value)| format!("{flag}={value}"))
     }
 
-    /// Runs a command of the binary that ends by itself, with these flags of these settings alone.
+    /// Runs a command of the binary that ends by itself, with these flags of these settings, and with their
+    /// variables.
     pub async fn command(&self, words: &[&str], flags: &[&str]) -> Output {
         let mut command = binary();
         let chosen = self.flags.iter().filter(|(name, _)| flags.contains(&name.as_str()));
         command.args(words).args(chosen.map(|(flag, value)| format!("{flag}={value}")));
+        command.envs(self.variables.iter().cloned());
         in_time("a command of the binary ends", command.output()).await.expect("the binary can be run")
     }
 }

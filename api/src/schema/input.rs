@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::types::names;
-use crate::catalog::{Catalog, Datum, Field, FieldId, ResourceId, type_id};
+use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, ResourceId};
 use crate::store::validate;
 use crate::store::writer::{Child, Code, Command, Create, Delete, Update, Violation};
 
@@ -77,11 +77,10 @@ fn row_id(
     input: &Map<String, Value>,
     violations: &mut Vec<Violation>,
 ) -> uuid::Uuid {
-    let resource = catalog.resource(resource);
-    let text = input.get("id").and_then(Value::as_str).unwrap_or_default();
-    type_id::parse_prefixed(&resource.prefix, text).unwrap_or_else(|| {
+    let id = Datum::parse(catalog, resource, &FieldType::RowId, input.get("id").unwrap_or(&Value::Null));
+    id.ok().and_then(|id| id.as_uuid()).unwrap_or_else(|| {
         // An id of something else names no row of this resource.
-        let message = format!("There is no such {}.", resource.name);
+        let message = format!("There is no such {}.", catalog.resource(resource).name);
         violations.push(Violation::at(&[], "id", Code::NotFound, message));
         uuid::Uuid::nil()
     })

@@ -163,6 +163,7 @@ impl Group {
         let list = List {
             via: None,
             filter: by_id.and(context.visible(resource)),
+            search: None,
             order: vec![OrderTerm {
                 through: Vec::new(),
                 field: Resource::ID,

@@ -5,6 +5,7 @@ mod columns;
 mod predicate;
 pub mod read;
 mod rows;
+pub mod search;
 pub mod statistics;
 pub mod tables;
 #[cfg(test)]

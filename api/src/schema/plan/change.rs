@@ -230,7 +230,7 @@ pub(crate) async fn may_know(as_of: &AsOf, visible: &Filter, event: &Event) -> R
 
 fn write_image(plan: &ObjectPlan, nodes: Option<&[Node]>, out: &mut Output<'_>) {
     match nodes {
-        Some(nodes) => plan.write(nodes, out),
+        Some(nodes) => plan.write_image(nodes, out),
         None => out.null(),
     }
 }

@@ -4,7 +4,7 @@ use super::aggregate::{AggregatePlan, GroupsPlan};
 use super::context::{Arguments, Context, bad_input};
 use super::object::ObjectPlan;
 use super::output::{Key, Output};
-use super::{cursor, filter, order};
+use super::{cursor, filter, order, search};
 use crate::catalog::{Catalog, Datum, FieldId, ResourceId};
 use crate::schema::document::{ErrorCode, GraphqlError, Selected};
 use crate::schema::types::names::Names;
@@ -95,6 +95,7 @@ impl ConnectionPlan {
         let order = order::parse(context, resource_id, arguments.get("orderBy"))?;
         let paging = paging(context.catalog, resource_id, &order, &arguments)?;
         let client_filter = filter::parse(context, resource_id, arguments.get("filter"))?;
+        let search = search::parse(context, resource_id, &arguments)?;
         let mut shape = Shape::new(resource_id);
         let (mut wants_total, mut wants_cursors) = (false, false);
         let (mut aggregates, mut groupings) = (Vec::new(), Vec::new());
@@ -138,7 +139,19 @@ impl ConnectionPlan {
         let filter = context.visible(resource_id).and(client_filter);
         Ok((
             plan,
-            List { via, filter, order, paging, shape, wants_rows, wants_total, wants_cursors, aggregates, groupings },
+            List {
+                via,
+                filter,
+                search,
+                order,
+                paging,
+                shape,
+                wants_rows,
+                wants_total,
+                wants_cursors,
+                aggregates,
+                groupings,
+            },
         ))
     }
 

@@ -9,7 +9,7 @@
 //! - [`connection`]: a page of rows
 //! - [`aggregate`]: numbers about all rows that match, and groups of them
 //! - [`change`]: an event
-//! - [`filter`], [`order`]: arguments that name fields; `cursor`: places in an order
+//! - [`filter`], [`order`], [`search`]: arguments that look at fields; `cursor`: places in an order
 //! - [`output`]: the writing
 
 pub(crate) mod aggregate;
@@ -21,6 +21,7 @@ pub(crate) mod filter;
 pub(crate) mod object;
 pub(crate) mod order;
 pub(crate) mod output;
+pub(crate) mod search;
 
 pub(crate) use change::{ChangePlan, Rendering};
 pub(crate) use connection::ConnectionPlan;

@@ -31,7 +31,7 @@ pub(super) fn add_query(builder: &mut Builder, catalog: &Catalog) {
             format!("Which {noun}."),
         )]));
         let all = format!("The rows of {} that the caller may see, a page at a time.", resource.name);
-        fields.push(output(&names.list_field, required(&names.connection), all).arguments(resources::page(&names)));
+        fields.push(output(&names.list_field, required(&names.connection), all).arguments(resources::page(resource)));
     }
     let page = shared::forward_arguments();
     fields.push(

@@ -19,7 +19,7 @@ mod keyset;
 mod part;
 mod scan;
 pub mod shape;
-mod statement;
+pub(super) mod statement;
 mod summary;
 
 use entity::Position;

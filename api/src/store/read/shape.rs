@@ -3,6 +3,7 @@
 use super::aggregate::Aggregate;
 use super::grouping::Grouping;
 use crate::catalog::{Datum, FieldId, Filter, Needs, ResourceId};
+use crate::store::search::Search;
 
 /// What is wanted of each row. The values come back in the order of the slots.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct List {
     pub via: Option<FieldId>,
     /// Which rows there are for the caller: rights and the client's filter.
     pub filter: Filter,
+    /// What they have to hold besides.
+    pub search: Option<Search>,
     /// In which order; the last term is the id, so that the order is total.
     pub order: Vec<OrderTerm>,
     /// Which of them.

@@ -38,7 +38,7 @@ pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &F
 
 /// A list, of all rows or of those of one parent: the position of the log, the rows as text, null if there are none, the
 /// number of all rows, and what is said of them as text, each if it is wanted.
-pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
+pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
     let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
     let parent = parent.map_or(Parent::None, Parent::Id);
     // Not joined as those inside are: each time that a text of this length is joined to another one, it is copied.
@@ -256,5 +256,9 @@ impl<'c> Builder<'c> {
             self.sql.push(" AND ");
         }
         self.filter(&list.shape, alias, &list.filter);
+        if let Some(search) = &list.search {
+            self.sql.push(" AND ");
+            search.push(&mut self.sql, self.catalog.resource(list.shape.resource), alias);
+        }
     }
 }

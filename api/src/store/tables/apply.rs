@@ -127,7 +127,7 @@ async fn change_locked(
         return Err(Error::SharedConnection);
     }
     for step in &plan.steps {
-        execute(transaction, step).await?;
+        execute(transaction, dialect, step).await?;
     }
     for table in &rebuilt {
         check_foreign_keys(transaction, table).await?;
@@ -139,7 +139,7 @@ async fn change_locked(
     Ok(plan)
 }
 
-async fn execute(transaction: &DatabaseTransaction, step: &Step) -> Result<(), Error> {
+async fn execute(transaction: &DatabaseTransaction, dialect: Dialect, step: &Step) -> Result<(), Error> {
     for sql in &step.sql {
         if let Err(source) = transaction.execute_unprepared(sql).await {
             let reason = match source.sql_err() {
@@ -151,6 +151,12 @@ async fn execute(transaction: &DatabaseTransaction, step: &Step) -> Result<(), E
             };
             return Err(Error::Failed { step: step.title.clone(), reason, source });
         }
+    }
+    if let Some(backfill) = &step.backfill {
+        backfill.run(transaction, dialect).await.map_err(|source| {
+            let reason = source.to_string();
+            Error::Failed { step: step.title.clone(), reason, source }
+        })?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
 use super::schema::{Fill, Schema, Table};
+use super::search::Search;
 use super::{Dialect, Error, introspect};
 use crate::catalog::datum::now_micros;
 
@@ -36,6 +37,9 @@ pub(super) struct TableMemory {
     pub columns: BTreeMap<String, ColumnMemory>,
     /// Names of unique keys and indexes.
     pub indexes: BTreeSet<String>,
+    /// How it can be searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
 }
 
 /// One column.
@@ -105,6 +109,7 @@ impl TableMemory {
             resource: table.resource.clone(),
             columns: columns.collect(),
             indexes: table.indexes.iter().map(|index| index.name.clone()).collect(),
+            search: table.search.clone(),
         }
     }
 

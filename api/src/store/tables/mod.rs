@@ -9,6 +9,7 @@
 //! - `rename`, `diff`: the three of them → the steps of a [`Plan`]; `probe` asks the rows, `convert` and `ddl` write the
 //!   SQL, `hazard` says what is locked
 //! - `lineage`: what a plan means for the events that are in the log already, kept in `tandem_lineage`
+//! - `search`: what `@search` needs, and the words of rows that are already there
 //! - `names`: names of keys, which the writer maps back to fields when the database reports a violation
 //!
 //! Neighbours: start-up and `tandem migrate` call [`prepare`] and [`plan`()]; the reader and the writer of `store` rely
@@ -29,6 +30,7 @@ mod plan;
 mod probe;
 mod rename;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::search::Backfill;
+
 /// The steps that make the tables fit the resource file, in the order in which they are done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -29,6 +31,8 @@ pub struct Step {
     pub name: Option<String>,
     /// What follows the name to allow it: `=<value>`, or nothing.
     pub value_hint: &'static str,
+    /// What is to be written after the statements.
+    pub(super) backfill: Option<Backfill>,
 }
 
 /// How much to think about a [`Step`].
@@ -57,7 +61,7 @@ impl Plan {
 impl Step {
     pub(super) fn new(title: impl Into<String>, sql: Vec<String>) -> Self {
         let title = title.into();
-        Self { title, sql, level: Level::Safe, hazard: None, lock: None, name: None, value_hint: "" }
+        Self { title, sql, level: Level::Safe, hazard: None, lock: None, name: None, value_hint: "", backfill: None }
     }
 
     pub(super) fn caution(self, hazard: impl Into<String>) -> Self {
@@ -70,6 +74,10 @@ impl Step {
 
     pub(super) fn named(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }
+    }
+
+    pub(super) fn with_backfill(self, backfill: Backfill) -> Self {
+        Self { backfill: Some(backfill), ..self }
     }
 
     /// A step without statements is done by another one, which has the lock.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::column::ColumnType;
 use super::names::{foreign_key_name, index_name, unique_key_name};
+use super::search::Search;
 use super::{Dialect, ddl};
 use crate::catalog::{
     Catalog, Datum, DefaultValue, EnumType, EnumValue, Field, FieldId, FieldType, Key, Resource, ResourceId,
@@ -40,6 +41,8 @@ pub(super) struct Table {
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub foreign_keys: Vec<ForeignKey>,
+    /// With `@search`.
+    pub search: Option<Search>,
 }
 
 /// A column.
@@ -123,6 +126,7 @@ impl Table {
             columns,
             foreign_keys: foreign_keys.collect(),
             indexes: indexes(resource),
+            search: Search::of(resource),
         }
     }
 

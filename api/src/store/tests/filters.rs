@@ -183,6 +183,7 @@ async fn found(app: &TestApp, catalog: &Catalog, resource: ResourceId, filter: F
     let list = List {
         via: None,
         filter,
+        search: None,
         order: vec![by_id],
         paging,
         shape,

@@ -22,7 +22,8 @@ pub(super) type RowKey = (ResourceId, Uuid);
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     Insert(ResourceId, Arc<Row>),
-    Update(ResourceId, Arc<Row>),
+    /// And whether it has other words to be found by.
+    Update(ResourceId, Arc<Row>, bool),
     Delete(ResourceId, Uuid),
 }
 
@@ -316,7 +317,11 @@ impl<'a> State<'a> {
         self.staged.writes.push(match (before, &after) {
             (_, None) => Write::Delete(resource, id),
             (None, Some(row)) => Write::Insert(resource, Arc::clone(row)),
-            (Some(_), Some(row)) => Write::Update(resource, Arc::clone(row)),
+            (Some(before), Some(row)) => {
+                let searched = &self.catalog.resource(resource).search;
+                let has_other_words = searched.iter().any(|field| before.get(*field) != row.get(*field));
+                Write::Update(resource, Arc::clone(row), has_other_words)
+            }
         });
         self.staged.rows.insert((resource, id), after);
     }

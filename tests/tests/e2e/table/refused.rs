@@ -158,6 +158,11 @@ async fn in_inputs(case: &Case) -> Vec<String> {
             }
         }
     }
+    // Which value of a key that comes twice is meant, nobody knows.
+    let twice = r#"{"input":{"key":"k","row":1,"groupId":"g","json":{"a":1,"b":2,"\u0061":3}}}"#;
+    let query = format!("mutation($input: CreateCellInput!) {{ createCell(input: $input) {payload} }}");
+    let answer = client.exchange(&query, twice).await.expect("the server answers");
+    assert_eq!(error_codes(&serde_json::from_str(&answer).expect("it is JSON")), ["BAD_USER_INPUT"], "{answer}");
     let left = client.data("{ cells { totalCount } }", json!({})).await;
     assert_eq!(left, json!({"cells": {"totalCount": 0}}), "nothing was written");
     answers

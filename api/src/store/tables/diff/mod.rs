@@ -9,12 +9,14 @@
 //! - `rebuild`: SQLite makes a table anew for what it cannot alter
 //! - `enums`, `keys`: values of enums; indexes, unique keys and foreign keys
 //! - `tables`: tables that come and go
+//! - `search`: what `@search` needs
 
 mod columns;
 mod enums;
 mod fill;
 mod keys;
 mod rebuild;
+mod search;
 mod tables;
 mod types;
 
@@ -83,6 +85,7 @@ struct Steps {
     counters: Vec<Step>,
     indexes: Vec<Step>,
     foreign_keys: Vec<Step>,
+    search: Vec<Step>,
     drops: Vec<Step>,
     notes: Vec<String>,
     rebuilt: Vec<String>,
@@ -103,8 +106,10 @@ pub(super) async fn diff<C: ConnectionTrait>(conn: &C, dialect: Dialect, sides: 
         comparison.table(table, &mut steps).await?;
     }
     comparison.dropped_tables(&mut steps).await?;
-    let Steps { renames, enums, index_drops, tables, columns, counters, indexes, foreign_keys, drops, .. } = steps;
-    let planned = [renames, enums, index_drops, tables, columns, counters, indexes, foreign_keys, drops].concat();
+    let Steps { renames, enums, index_drops, tables, columns, counters, indexes, foreign_keys, search, drops, .. } =
+        steps;
+    let planned =
+        [renames, enums, index_drops, tables, columns, counters, indexes, foreign_keys, search, drops].concat();
     let mut notes = steps.notes;
     let needed: BTreeSet<_> = planned.iter().filter_map(|step| step.name.as_deref()).collect();
     let idle = allowed.names().filter(|name| !needed.contains(name));
@@ -119,7 +124,8 @@ impl<C: ConnectionTrait> Comparison<'_, C> {
         self.columns(table, &mut rebuild, steps).await?;
         self.foreign_keys(table, &mut rebuild, steps).await?;
         self.indexes(table, steps).await?;
-        self.rebuild(table, rebuild, steps).await
+        self.rebuild(table, rebuild, steps).await?;
+        self.search(table.wanted, Some(table), steps).await
     }
 
     /// A step that loses data: refused until it is allowed by its name. `loses` says what, in a clause; `instead` what

@@ -43,7 +43,7 @@ impl<C: ConnectionTrait> Comparison<'_, C> {
                 steps.foreign_keys.push(self.add_foreign_key(wanted, key, false).await?);
             }
         }
-        Ok(())
+        self.search(wanted, None, steps).await
     }
 
     /// Whether Tandem made the table, perhaps under another name, and it is gone.
@@ -68,6 +68,9 @@ impl<C: ConnectionTrait> Comparison<'_, C> {
     /// Tandem's tables whose resource is not in the file any more. Those that are gone already are just forgotten.
     pub(super) async fn dropped_tables(&self, steps: &mut Steps) -> Result<(), DbErr> {
         let is_wanted = |name: &str| self.wanted.tables.iter().any(|table| table.name == name);
+        for (name, memory) in self.memory.tables.iter().filter(|(name, _)| !is_wanted(name)) {
+            self.drop_search(name, memory, steps).await?;
+        }
         let is_dropped = |name: &str| !is_wanted(name) && self.actual.tables.contains_key(name);
         let dropped: BTreeSet<_> = self.memory.tables.keys().map(String::as_str).filter(|n| is_dropped(n)).collect();
         for name in &dropped {

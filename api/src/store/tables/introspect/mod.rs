@@ -26,6 +26,10 @@ pub(super) struct ActualTable {
     pub foreign_keys: Vec<ActualForeignKey>,
     /// SQLite: the statements that make its indexes and triggers again.
     pub dependents: Vec<Dependent>,
+    /// PostgreSQL: whether it has the column for words, which is not among the others.
+    pub has_words: bool,
+    /// PostgreSQL: the table that the index of words is called after; it is not among the others.
+    pub words_index: Option<String>,
 }
 
 /// An index or a trigger of SQLite.

@@ -28,6 +28,8 @@ pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<Act
         indexes: indexes(rows(conn, INDEXES, name).await?)?,
         foreign_keys: Vec::new(),
         dependents: Vec::new(),
+        has_words: false,
+        words_index: None,
     };
     for row in rows(conn, COLUMNS, name).await? {
         table.columns.push(ActualColumn {

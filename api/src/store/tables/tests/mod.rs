@@ -4,6 +4,8 @@ pub(super) mod catalogs;
 mod data;
 mod plans;
 mod scratch;
+mod search;
+mod walk;
 
 use std::env;
 
