@@ -138,11 +138,9 @@ impl AsOf {
             self.database.dialect(),
             "SELECT position, type, before FROM (SELECT position, type, before FROM tandem_event",
         );
-        sql.push(" WHERE type IN (");
-        sql.list(",", self.lineage.names(target), |sql, name| {
-            sql.bind(name.clone());
-        });
-        sql.push(") AND row_id=").bind(id);
+        sql.push(" WHERE ");
+        push_in(&mut sql, "type", self.lineage.names(target));
+        sql.push(" AND row_id=").bind(id);
         sql.push(" AND position>").bind(position.get()).push(" ORDER BY position LIMIT 1) AS later");
         sql.push(" UNION ALL SELECT CAST(0 AS bigint), '', ");
         rows::push_text(&mut sql, "t", resource);
