@@ -185,8 +185,13 @@ impl AsOf {
                 listed.push(rows::decode(resource, &text)?);
                 continue;
             }
+            let type_name = record.need_text(1)?;
+            // Another resource may have had this name then, and its rows have other fields.
+            if self.lineage.view(at, &type_name).is_none_or(|view| view.resource != target) {
+                continue;
+            }
             // It may have come to this parent, or gone from it, after the position.
-            let row = read::image_at(&self.lineage, at, &record.need_text(1)?, &text)?;
+            let row = read::image_at(&self.lineage, at, &type_name, &text)?;
             listed.extend(row.filter(|row| row.get(via).as_uuid() == Some(parent)));
         }
         Ok(listed.into())
