@@ -7,6 +7,7 @@ mod count;
 mod packages;
 mod postgres;
 mod process;
+mod python;
 mod test;
 
 use std::process::ExitCode;

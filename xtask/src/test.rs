@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::count::{Count, Runner};
 use crate::postgres::{Cluster, Durability};
-use crate::{packages, process};
+use crate::{packages, process, python};
 
 /// Runs everything, or only the Rust tests whose name contains one of `names`, and prints the count in any case. Whether
 /// all went well.
@@ -62,6 +62,7 @@ impl Run {
         self.rust_tests(names, with_environment);
         if names.is_empty() {
             self.node_tests(with_environment)?;
+            self.python_tests(with_environment)?;
         }
         Ok(())
     }
@@ -95,6 +96,14 @@ impl Run {
             tests.env("CHROMIUM", chromium);
         }
         self.count(Runner::Node, with_environment(tests), &[]);
+        Ok(())
+    }
+
+    fn python_tests(&mut self, with_environment: impl Fn(Command) -> Command) -> anyhow::Result<()> {
+        let folder = root().join("tests/python");
+        let mut tests = Command::new(python::environment(&folder.join("requirements.txt"))?);
+        tests.args(["-m", "unittest", "discover", "--verbose"]).current_dir(&folder);
+        self.count(Runner::Unittest, with_environment(tests), &[]);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod registration;
 mod retry;
 mod roles;
 mod verification;
+mod verify;
 
 use serde_json::{Value, json};
 use tandem_tests::{Client, wait};
