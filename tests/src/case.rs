@@ -96,6 +96,11 @@ impl Case {
         path.to_string_lossy().into_owned()
     }
 
+    /// The last lines that the servers of this case logged.
+    pub fn log(&self) -> String {
+        self.logs.text()
+    }
+
     /// A connection past the server, for looking at what it wrote.
     pub async fn database(&self) -> DatabaseConnection {
         let url = match self.backend {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::body::BodyDataStream;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -18,13 +20,35 @@ use crate::schema::{OperationKind, Request, Response as GraphqlResponse};
 
 /// Answers every method.
 pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request: HttpRequest) -> Response {
-    let is_get = request.method() == Method::GET;
-    if is_get && live::is_upgrade(request.headers()) {
+    if request.method() == Method::GET && live::is_upgrade(request.headers()) {
         let opened = live::upgrade(&gateway.live, request.into_parts().0).await;
         return opened.unwrap_or_else(|(status, problem)| respond::refused(MediaType::Json, status, &problem));
     }
-    let media = response_type(request.headers());
-    if !is_get && request.method() != Method::POST {
+    let deadline = Instant::now() + gateway.settings.request_timeout;
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let response = negotiate(&gateway, &parts, &mut body, deadline).await;
+    if response.status().is_success() {
+        return response;
+    }
+    // A connection with an unread body cannot be used again, and a client that is not told sends its next request on it.
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return respond::closing(response);
+    }
+    match timeout_at(deadline, read::drain(&mut body, gateway.settings.max_body_bytes)).await {
+        Ok(true) => response,
+        Ok(false) | Err(_) => respond::closing(response),
+    }
+}
+
+async fn negotiate<E: Executor>(
+    gateway: &Gateway<E>,
+    parts: &Parts,
+    body: &mut BodyDataStream,
+    deadline: Instant,
+) -> Response {
+    let media = response_type(&parts.headers);
+    if parts.method != Method::GET && parts.method != Method::POST {
         let media = media.unwrap_or(MediaType::Json);
         let problem = Problem::bad_input("GraphQL requests are POST or, for queries, GET");
         return respond::wrong_method(media, "GET, POST", problem);
@@ -33,26 +57,24 @@ pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request
         let message = "only application/graphql-response+json and application/json can be given";
         return respond::refused(MediaType::Json, StatusCode::NOT_ACCEPTABLE, &Problem::bad_input(message));
     };
-    match answer(&gateway, media, is_get, request).await {
-        Ok(response) => response,
-        Err((status, problem)) => respond::refused(media, status, &problem),
-    }
+    let answer = answer(gateway, media, parts, body, deadline).await;
+    answer.unwrap_or_else(|(status, problem)| respond::refused(media, status, &problem))
 }
 
 async fn answer<E: Executor>(
     gateway: &Gateway<E>,
     media: MediaType,
-    is_get: bool,
-    request: HttpRequest,
+    parts: &Parts,
+    body: &mut BodyDataStream,
+    deadline: Instant,
 ) -> Result<Response, Refusal> {
-    let deadline = Instant::now() + gateway.settings.request_timeout;
-    let principal = gateway.live.authenticator.authenticate(request.headers()).await;
+    let principal = gateway.live.authenticator.authenticate(&parts.headers).await;
     let principal = principal.map_err(|error| (StatusCode::UNAUTHORIZED, Problem::from(error)))?;
+    let is_get = parts.method == Method::GET;
     let run = async |request| run(gateway, is_get, request, &principal, deadline).await;
     if is_get {
-        return Ok(single(media, run(read::url(request.uri())?).await));
+        return Ok(single(media, run(read::url(&parts.uri)?).await));
     }
-    let (parts, body) = request.into_parts();
     check_body_type(&parts.headers)?;
     let body = timeout_at(deadline, read::body(&parts.headers, body, gateway.settings.max_body_bytes)).await;
     let late = |_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time"));

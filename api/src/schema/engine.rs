@@ -16,8 +16,7 @@ use super::document::{
 };
 use super::follower::follow;
 use super::mutation::MutationPlan;
-use super::plan::context::located;
-use super::plan::{Context, Key, Output};
+use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{Item, OperationKind, Request, Response};
@@ -86,7 +85,7 @@ impl Engine {
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
         let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
-        let documents = Documents::new(types::build(&catalog)?)?;
+        let documents = Documents::new(types::build(&catalog)?.sdl)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(&catalog));
         let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
         let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
@@ -110,7 +109,7 @@ impl Engine {
 
     /// Runs a query or a mutation. A mutation that has begun is finished even if this future is dropped.
     pub async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
-        if let Some(response) = self.core.documents.introspect(&request).await {
+        if let Some(response) = self.core.documents.introspect(&request) {
             return response;
         }
         let prepared = match self.core.documents.prepare(&request.query) {
@@ -209,7 +208,7 @@ impl Engine {
             Ok(None) => webhooks.run(field, &mut out).await,
             Err(error) => Err(error),
         };
-        finish(field, out, result)
+        finish(operation, field, out, result)
     }
 
     async fn run_mutation(
@@ -230,7 +229,7 @@ impl Engine {
             Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
             Err(error) => Err(error),
         };
-        finish(field, out, result)
+        finish(operation, field, out, result)
     }
 
     fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
@@ -274,12 +273,17 @@ fn plan_mutation(
     }
 }
 
-fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlError>) -> Root {
+fn finish(
+    operation: &Operation<'_>,
+    field: &Selected<'_>,
+    mut out: Output<'_>,
+    result: Result<(), GraphqlError>,
+) -> Root {
     let mut is_fatal = false;
     if let Err(error) = result {
         out.bytes.clear();
         out.null();
-        out.errors = vec![located(error, field)];
+        out.errors = vec![located(operation, error, field)];
         is_fatal = field.fields.first().is_some_and(|field| field.ty().is_non_null());
     }
     Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }

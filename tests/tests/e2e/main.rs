@@ -9,6 +9,7 @@ mod crash;
 mod crud;
 mod crud_lists;
 mod deletes;
+mod garbage;
 mod live;
 mod n_plus_one;
 mod nodes;

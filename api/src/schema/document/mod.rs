@@ -6,18 +6,22 @@
 //! (<https://spec.graphql.org/September2025/>), with messages in the words of graphql-js. Nothing here knows resources.
 //!
 //! - `error`: GraphQL errors
+//! - `syntax`: what the parser lets pass
 //! - `limits`: how large an operation may be
 //! - `rules`: validation beyond apollo-compiler's
+//! - `overlap`: fields that merge
 //! - `operation`: an operation with its variables
 //! - `variables`, `literals`: coercion of JSON and of GraphQL values
-//! - `introspection`: `__schema` and `__type`, by way of async-graphql
+//! - `introspection`: `__schema` and `__type`
 
 mod error;
 mod introspection;
 mod limits;
 mod literals;
 mod operation;
+mod overlap;
 mod rules;
+mod syntax;
 mod variables;
 
 #[cfg(test)]
@@ -38,8 +42,6 @@ use quick_cache::sync::Cache;
 pub use error::{ErrorCode, GraphqlError, Location, PathSegment, request_error, write_errors};
 pub use operation::{Operation, Selected};
 
-use crate::schema::types;
-
 /// Documents longer than this are not cached.
 const MAX_CACHED_DOCUMENT_BYTES: usize = 64 * 1024;
 /// How much text of documents is cached; parsed, a document takes some 30 times as much. The rarely used ones make room.
@@ -54,8 +56,6 @@ const MAX_ERRORS: usize = 100;
 pub struct Documents {
     schema: Valid<Schema>,
     sdl: String,
-    /// The same types for introspection, since apollo-compiler does not know `isOneOf`.
-    introspection: async_graphql::dynamic::Schema,
     cache: Cache<String, Arc<Prepared>, ByLength>,
 }
 
@@ -84,15 +84,15 @@ impl Weighter<String, Arc<Prepared>> for ByLength {
 }
 
 impl Documents {
-    /// For the types of an API.
-    pub fn new(api: types::Api) -> Result<Self, Error> {
+    /// For the types of an API, as SDL.
+    pub fn new(sdl: String) -> Result<Self, Error> {
         let invalid = |errors: DiagnosticList| Error::Schema(errors.to_string());
-        let parsed = Schema::parse(api.sdl.as_str(), "schema.graphql");
+        let parsed = Schema::parse(sdl.as_str(), "schema.graphql");
         let mut schema = parsed.map_err(|with_errors| invalid(with_errors.errors))?;
         add_is_one_of(&mut schema);
         let schema = schema.validate().map_err(|with_errors| invalid(with_errors.errors))?;
         let cache = Cache::with_weighter(CACHED_DOCUMENTS, CACHE_SIZE_BYTES, ByLength);
-        Ok(Self { schema, sdl: api.sdl, introspection: api.schema, cache })
+        Ok(Self { schema, sdl, cache })
     }
 
     /// The schema as text.
@@ -117,6 +117,7 @@ impl Documents {
         let mut parser = Parser::new().token_limit(limits::MAX_TOKENS).recursion_limit(limits::MAX_RECURSION);
         let parsed = parser.parse_ast(query, "document.graphql");
         let document = parsed.map_err(|with_errors| diagnostics(&with_errors.errors, ErrorCode::ParseFailed))?;
+        syntax::check(query).map_err(|error| vec![error])?;
         let mut errors = limits::check(&document).map_err(|error| vec![error])?;
         let validated = document.to_executable_validate(&self.schema);
         match &validated {

@@ -5,6 +5,7 @@
 //! - Undefined variables inside values of custom scalars
 //! - Input objects that give a field twice
 //! - `@oneOf` input objects
+//! - Lists in the arguments of fields that merge, see `overlap`
 //! - How deep introspection nests lists
 //!
 //! The document is valid otherwise, and its nesting is bounded by `limits`, so recursion is safe.
@@ -20,6 +21,7 @@ use apollo_compiler::{ExecutableDocument, Name, Node, Schema, introspection};
 
 use super::MAX_ERRORS;
 use super::error::{ErrorCode, GraphqlError, Location};
+use super::overlap;
 
 /// All violations, operation by operation.
 pub(super) fn check(schema: &Schema, document: &Valid<ExecutableDocument>) -> Vec<GraphqlError> {
@@ -27,6 +29,14 @@ pub(super) fn check(schema: &Schema, document: &Valid<ExecutableDocument>) -> Ve
     for operation in document.operations.iter() {
         let mut rules = Rules { schema, document, operation, errors: &mut errors };
         visit(document, &operation.selection_set, &mut |selection| rules.selection(selection));
+        for conflict in overlap::check(schema, document, &operation.selection_set) {
+            let message = format!(
+                "Fields \"{}\" conflict because they have differing arguments. Use different aliases on the fields to fetch \
+                 both if this was intentional.",
+                conflict.key
+            );
+            rules.refuse(message, conflict.span);
+        }
         let introspects = operation.root_fields(document).any(|field| matches!(&*field.name, "__schema" | "__type"));
         if let Some(Err(error)) = introspects.then(|| introspection::check_max_depth(document, operation)) {
             let location = Location::of(error.location(), &document.sources);
@@ -174,7 +184,7 @@ impl<'a> Rules<'a> {
                 format!("Variable \"${name}\" of type \"{declared}\" used in position expecting type \"{expected}\".");
             return self.refuse(message, location);
         }
-        if let Some(ty) = position.one_of.filter(|_| !declared.is_non_null()) {
+        if let Some(ty) = position.one_of.filter(|_| !declared.is_non_null() && !has_value) {
             let message = format!(
                 "Variable \"${name}\" is of type \"{declared}\" but must be non-nullable to be used for OneOf Input \
                  Object \"{}\".",

@@ -10,6 +10,7 @@
 //! - [`change`]: an event
 //! - [`filter`], [`order`]: arguments that name fields
 //! - [`output`]: the writing
+//! - [`place`]: where in the response an error belongs
 
 pub(crate) mod change;
 pub(crate) mod connection;
@@ -18,9 +19,11 @@ pub(crate) mod filter;
 pub(crate) mod object;
 pub(crate) mod order;
 pub(crate) mod output;
+pub(crate) mod place;
 
 pub(crate) use change::{ChangePlan, Rendering};
 pub(crate) use connection::ConnectionPlan;
 pub(crate) use context::Context;
 pub(crate) use object::ObjectPlan;
 pub(crate) use output::{Key, Output};
+pub(crate) use place::located;

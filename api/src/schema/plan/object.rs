@@ -80,7 +80,8 @@ impl ObjectPlan {
                 Value::ToOne { slot: shape.push(Slot::ToOne { field: id, visible, shape: other }), plan }
             }
             FieldType::ToMany { target, via } => {
-                let (plan, list) = ConnectionPlan::new(context, field, target, Some(via))?;
+                let planned = ConnectionPlan::new(context, field, target, Some(via));
+                let (plan, list) = planned.map_err(|error| error.or_at(field.location()))?;
                 Value::Connection { slot: shape.push(Slot::List(Box::new(list))), plan: Box::new(plan) }
             }
             FieldType::RowId
