@@ -11,6 +11,7 @@ use crate::app::parts::{self, Options, Parts};
 use crate::auth::Principal;
 use crate::catalog;
 use crate::schema::Request;
+use crate::store::tables::Allowed;
 use crate::store::writer;
 use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
@@ -54,6 +55,7 @@ pub(crate) fn options(url: &str, resources: &str) -> Options {
     Options {
         database_url: url.to_owned(),
         catalog: Arc::new(catalog::parse("resources.graphql", resources).unwrap()),
+        allowed: Allowed::default(),
         writer: writer::Settings::default(),
         webhook_allow: AllowList::loopback(),
         webhook_schedule: Schedule::default(),

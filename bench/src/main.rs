@@ -6,6 +6,7 @@
 //! - `wire`: HTTP/1.1 as far as a load client needs it
 //! - `writer`: group commit against one transaction per mutation, in process
 //! - `http`: the server over HTTP, against itself without group commit and against the least
+//! - `reads`: a large shop, over HTTP and against a loader that asks level by level
 //! - `live`: the way of a change to subscribers
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
@@ -27,6 +28,7 @@ mod live;
 mod load;
 mod place;
 mod process;
+mod reads;
 mod rounds;
 mod served;
 mod store;
@@ -45,6 +47,7 @@ use crate::http::HttpArgs;
 use crate::live::LiveArgs;
 use crate::load::{Amount, Load};
 use crate::place::Place;
+use crate::reads::ReadsArgs;
 use crate::rounds::Rounds;
 use crate::served::Binary;
 use crate::table::{Table, thousands};
@@ -89,6 +92,15 @@ enum Command {
         binary: Binary,
         #[command(flatten)]
         args: HttpArgs,
+    },
+    /// A shop with 100,000 orders: single rows, lists and trees over HTTP, and the tree against a batched loader.
+    Reads {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: ReadsArgs,
     },
     /// How long a change takes to its subscribers, while writes come at a steady rate.
     Live {
@@ -198,12 +210,15 @@ fn main() -> Result<()> {
             let mut targets = server()?.block_on(run_writer(&databases, &WriterArgs { tasks: 64, rounds, seconds }))?;
             let http = HttpArgs { connections: 64, rounds, seconds };
             targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
+            let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds };
+            targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
             let live = LiveArgs { subscribers: 100, rate: 200, seconds: rounds as u64 * seconds };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
             targets
         }
         Command::Writer { databases, args } => server()?.block_on(run_writer(&databases, &args))?,
         Command::Http { databases, binary, args } => client()?.block_on(run_http(&databases, &binary, &args))?,
+        Command::Reads { databases, binary, args } => client()?.block_on(run_reads(&databases, &binary, &args))?,
         Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
         Command::Load(args) => return client()?.block_on(run_load(args)),
         Command::Bare(args) => return client()?.block_on(run_bare(args)),
@@ -255,6 +270,28 @@ async fn run_http(databases: &Databases, binary: &Binary, args: &HttpArgs) -> Re
         }
         let name = format!("{}, 20 orders, customer, 10 lines, product", place.name());
         println!("{}", load::table([(name.as_str(), &measured.three_levels)]));
+    }
+    Ok(targets)
+}
+
+async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let measured = reads::run(&binary, &place, args).await?;
+        println!("{}: {} orders, {} connections", place.name(), thousands(args.orders as f64), args.connections);
+        println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
+        let cases = (("IN, level by level", &measured.batched), ("Tandem", &measured.tree));
+        let ratio = print_pair("the tree in process, loads/s", &place, cases.0, cases.1);
+        let what = format!("the tree in process, loads/s, {}", place.name());
+        targets.push(Target::at_least(what, thousands(measured.tree.median()), ratio, 1.5));
+        if matches!(place, Place::Postgres { .. }) {
+            for (case, outcome) in &measured.cases {
+                let Some((theirs, least)) = case.orientation() else { continue };
+                let (what, figure) = (format!("{} (of PostGraphile's)", case.name()), outcome.per_second());
+                targets.push(Target::at_least(what, thousands(figure), figure / theirs, least));
+            }
+        }
     }
     Ok(targets)
 }

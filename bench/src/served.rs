@@ -47,7 +47,11 @@ pub struct Tandem {
 impl Tandem {
     /// Starts it on a new database, with these flags besides.
     pub async fn start(binary: &Path, place: &Place, flags: &[&str]) -> Result<Self> {
-        let database = place.make().await?;
+        Self::start_on(binary, place.make().await?, flags).await
+    }
+
+    /// Starts it on a database that may hold something already.
+    pub async fn start_on(binary: &Path, database: NewDatabase, flags: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("tandem-bench-").tempdir()?;
         let resources = folder.path().join("resources.graphql");
         std::fs::write(&resources, RESOURCES)?;

@@ -14,6 +14,7 @@ use tandem::app::parts::{self, Options};
 use tandem::auth::Principal;
 use tandem::catalog::{self, Catalog, Datum, FieldId, ResourceId};
 use tandem::store::Writer;
+use tandem::store::tables::Allowed;
 use tandem::store::writer::{Command, Create, Mutation, Outcome, Settings};
 use tandem::webhook::egress::AllowList;
 use tandem::webhook::retry::Schedule;
@@ -55,6 +56,7 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
     let options = Options {
         database_url: database.url.clone(),
         catalog: Arc::clone(&catalog),
+        allowed: Allowed::default(),
         writer: settings,
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),
@@ -86,9 +88,9 @@ async fn creates_per_second(writer: &Writer, catalog: &Catalog, args: &WriterArg
             let mut counted = 0_u64;
             loop {
                 let command = product.create(&format!("SKU-{:08}", numbers.fetch_add(1, Ordering::Relaxed)));
-                let mutation = Mutation { principal: Arc::clone(&seller), command, violations: Vec::new() };
+                let mutation = Mutation { principal: Arc::clone(&seller), command, violations: Vec::new(), key: None };
                 match writer.mutate(mutation).await? {
-                    Outcome::Done { .. } => {}
+                    Outcome::Done { .. } | Outcome::Replayed(_) => {}
                     Outcome::Refused { violations, .. } => bail!("a create was refused: {violations:?}"),
                 }
                 let now = Instant::now();
@@ -134,6 +136,12 @@ impl Product {
             (self.name, Datum::Text("A thing that is sold a lot".to_owned())),
             (self.price, Datum::Decimal(12_50)),
         ];
-        Command::Create(Create { resource: self.resource, values, children: Vec::new(), path: Vec::new() })
+        Command::Create(Create {
+            resource: self.resource,
+            values,
+            children: Vec::new(),
+            path: Vec::new(),
+            violations: Vec::new(),
+        })
     }
 }

@@ -7,9 +7,12 @@
 pub mod attempt;
 pub mod catalog;
 pub mod delivery;
+pub mod departure;
 pub mod event;
 pub mod head;
+pub mod idempotency;
 pub mod ids;
+pub mod lineage;
 pub mod sequence;
 pub mod webhook;
 

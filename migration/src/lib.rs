@@ -9,6 +9,9 @@ use sea_orm_migration::prelude::*;
 
 mod column;
 mod m2026_01_foundation;
+mod m2026_02_departures;
+mod m2026_02_lineage;
+mod m2026_03_idempotency;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +20,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m2026_01_foundation::Migration)]
+        vec![
+            Box::new(m2026_01_foundation::Migration),
+            Box::new(m2026_02_lineage::Migration),
+            Box::new(m2026_02_departures::Migration),
+            Box::new(m2026_03_idempotency::Migration),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -1,6 +1,7 @@
 //! One test on one database.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -89,6 +90,11 @@ impl Case {
         Server::start(settings, self.logs.clone()).await
     }
 
+    /// Where the database of this case is.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
     /// Writes a file into the data directory and returns its path.
     pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.data_dir.path().join(name);
@@ -101,6 +107,13 @@ impl Case {
         self.logs.text()
     }
 
+    /// Changes the database past the server, which must not be running on SQLite.
+    pub async fn execute(&self, sql: &str) {
+        let database = Database::connect(&self.database_url).await.expect("the server has made the database");
+        database.execute_unprepared(sql).await.expect("the statement is valid");
+        database.close().await.expect("a connection without open work closes");
+    }
+
     /// A connection past the server, for looking at what it wrote.
     pub async fn database(&self) -> DatabaseConnection {
         let url = match self.backend {
@@ -111,8 +124,15 @@ impl Case {
     }
 }
 
+/// Runs a case on both databases, which must give the same: bytes that clients read, say.
+pub async fn run_alike<T: PartialEq + Debug>(test: impl AsyncFn(&Case) -> T) {
+    let sqlite = run(Backend::Sqlite, &test).await;
+    let postgres = run(Backend::Postgres, &test).await;
+    assert_eq!(sqlite, postgres, "SQLite on the left");
+}
+
 /// Runs a case, shows the logs of its servers if it fails, and removes its database.
-pub async fn run(backend: Backend, test: impl AsyncFnOnce(&Case)) {
+pub async fn run<T>(backend: Backend, test: impl AsyncFnOnce(&Case) -> T) -> T {
     let data_dir = tempfile::tempdir().expect("the system's folder for temporary files is writable");
     let scratch = match backend {
         Backend::Sqlite => None,
@@ -130,7 +150,7 @@ pub async fn run(backend: Backend, test: impl AsyncFnOnce(&Case)) {
         scratch.remove().await;
     }
     match outcome {
-        Ok(Ok(())) => {}
+        Ok(Ok(result)) => result,
         Ok(Err(_)) => panic!("not done after {CASE_DEADLINE:?}\n{}", logs.text()),
         Err(panic) => {
             eprintln!("--- what the servers logged last\n{}\n---", logs.text());

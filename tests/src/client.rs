@@ -32,15 +32,18 @@ impl Client {
     /// Sends a document and returns the whole response: `data`, `errors`, `extensions`. An error means that it is not
     /// known whether the server has acted.
     pub async fn send(&self, query: &str, variables: Value) -> anyhow::Result<Value> {
-        let mut request = self.http.post(&self.url).json(&json!({"query": query, "variables": variables}));
+        let body = self.exchange(query, &variables.to_string()).await?;
+        serde_json::from_str(&body).with_context(|| format!("the response is no JSON: {body}"))
+    }
+
+    /// Sends a document with variables as they are written, and returns the response as it is written.
+    pub async fn exchange(&self, query: &str, variables: &str) -> anyhow::Result<String> {
+        let body = format!(r#"{{"query":{},"variables":{variables}}}"#, json!(query));
+        let mut request = self.http.post(&self.url).header("content-type", "application/json").body(body);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let response = request.send().await?;
-        let status = response.status();
-        let body = response.bytes().await?;
-        let shown = || format!("{status}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).with_context(|| format!("the response is no JSON: {}", shown()))
+        Ok(request.send().await?.text().await?)
     }
 
     /// As [`send`](Self::send), for a server that has to answer.

@@ -6,6 +6,8 @@
 //! - [`caller`]: who is calling, and their tokens
 //! - [`client`]: GraphQL over HTTP
 //! - [`live`]: subscriptions over WebSocket
+//! - [`events`]: subscriptions over HTTP
+//! - [`proxy`]: a network that can be cut
 //! - [`receiver`][]: webhooks
 //! - [`seed`][mod@seed]: the beginning of everything random, which can be given to repeat a run
 //! - [`shop`]: documents for the shipped store
@@ -17,7 +19,9 @@
 pub mod caller;
 pub mod case;
 pub mod client;
+pub mod events;
 pub mod live;
+pub mod proxy;
 pub mod receiver;
 pub mod seed;
 pub mod server;
@@ -27,7 +31,9 @@ pub mod wait;
 pub use caller::Caller;
 pub use case::{Backend, Case};
 pub use client::Client;
+pub use events::Events;
 pub use live::Live;
+pub use proxy::Proxy;
 pub use receiver::Receiver;
 pub use seed::seed;
 pub use server::{Server, Settings};

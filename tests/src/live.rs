@@ -164,17 +164,40 @@ impl Live {
         message
     }
 
-    /// The next text frame, or the close code and reason. Pings are answered.
+    /// Waits until the server says whether what the client has may be stale.
+    pub async fn staleness(&mut self) -> bool {
+        loop {
+            let frame = self.any_frame().await.unwrap_or_else(|close| panic!("closed: {close:?}"));
+            assert_eq!(frame.r#type, "ping", "no result comes meanwhile");
+            let payload =
+                frame.payload.map(|payload| serde_json::from_str::<Value>(payload.get()).expect("it is JSON"));
+            if let Some(is_stale) = payload.and_then(|payload| payload["stale"].as_bool()) {
+                return is_stale;
+            }
+        }
+    }
+
+    /// The next text frame but pings, or the close code and reason.
     async fn frame(&mut self) -> Result<Frame, (u16, String)> {
+        loop {
+            let frame = self.any_frame().await?;
+            if frame.r#type != "ping" {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// The next text frame, or the close code and reason. Pings are answered.
+    async fn any_frame(&mut self) -> Result<Frame, (u16, String)> {
         loop {
             let message = in_time("the server sends a message", self.socket.next()).await;
             match message {
                 Some(Ok(Message::Text(frame))) => {
                     let frame: Frame = serde_json::from_str(&frame).unwrap_or_else(|e| panic!("{e}: {frame}"));
-                    if frame.r#type != "ping" {
-                        return Ok(frame);
+                    if frame.r#type == "ping" {
+                        self.send(json!({"type": "pong"})).await;
                     }
-                    self.send(json!({"type": "pong"})).await;
+                    return Ok(frame);
                 }
                 // The library answers these by itself.
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -190,7 +213,7 @@ impl Live {
     }
 }
 
-fn event(raw: &str, payload: Value) -> Event {
+pub(crate) fn event(raw: &str, payload: Value) -> Event {
     let raw: Payload = serde_json::from_str(raw).unwrap_or_else(|error| panic!("{error}: {raw}"));
     let cursor = text(&payload["extensions"]["cursor"]);
     let change = if payload["data"].is_null() { Value::Null } else { root_value(payload["data"].clone()) };

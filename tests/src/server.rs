@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::caller::JWT_SECRET;
 use crate::case::Logs;
 use crate::wait::{DEADLINE, in_time};
-use crate::{Caller, Client, Live};
+use crate::{Caller, Client, Events, Live};
 
 /// How a server is started.
 #[derive(Debug, Clone)]
@@ -54,11 +54,13 @@ impl Settings {
         self.flags.iter().map(|(flag, value)| format!("{flag}={value}"))
     }
 
-    /// Runs a command of the binary that ends by itself, with these flags of these settings alone.
+    /// Runs a command of the binary that ends by itself, with these flags of these settings, and with their
+    /// variables.
     pub async fn command(&self, words: &[&str], flags: &[&str]) -> Output {
         let mut command = binary();
         let chosen = self.flags.iter().filter(|(name, _)| flags.contains(&name.as_str()));
         command.args(words).args(chosen.map(|(flag, value)| format!("{flag}={value}")));
+        command.envs(self.variables.iter().cloned());
         in_time("a command of the binary ends", command.output()).await.expect("the binary can be run")
     }
 }
@@ -97,6 +99,11 @@ impl Server {
     /// A socket that a caller has opened to it.
     pub async fn live(&self, caller: &Caller) -> Live {
         Live::connect(self.address, caller.token()).await
+    }
+
+    /// A subscription as Server-Sent Events, from after an event that the client already has if it says so.
+    pub async fn events(&self, caller: &Caller, query: &str, variables: Value, last_id: Option<&str>) -> Events {
+        Events::follow(self.address, caller.token(), query, variables, last_id).await
     }
 
     /// Ends it as a power cut would: nothing of it runs any more when this returns.

@@ -14,7 +14,7 @@ use crate::config::{DatabaseSettings, ResourceSettings, Settings};
 use crate::database::{Database, Sql};
 use crate::http::NotReady;
 use crate::schema::{Engine, types};
-use crate::store::tables;
+use crate::store::tables::{self, Allowed, Plan};
 
 /// Builds what serves requests. Its tasks belong to `lifetime`.
 pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<App<Engine>> {
@@ -23,6 +23,7 @@ pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<A
     let options = Options {
         database_url: settings.database.url().expose().to_owned(),
         catalog,
+        allowed: settings.tables.allowed(),
         writer: settings.writer.options(),
         webhook_allow: settings.webhook_allow(),
         webhook_schedule: settings.webhook.retry_schedule.clone(),
@@ -50,29 +51,30 @@ pub fn schema(resources: &ResourceSettings) -> anyhow::Result<String> {
     Ok(types::build(&read_catalog(resources)?)?.sdl)
 }
 
-/// What `tandem migrate` did, or would do.
-pub struct Migration {
-    /// For people.
-    pub text: String,
-    /// Steps that are refused; then nothing is done.
-    pub refused: usize,
-}
-
-/// Brings the tables in line with the resources, or only plans it.
+/// Brings the tables in line with the resources.
+///
+/// # Errors
+/// If steps are refused, [`tables::Error::Refused`]; then nothing is changed.
 pub async fn migrate(
     resources: &ResourceSettings,
     database: &DatabaseSettings,
-    plan: bool,
-) -> anyhow::Result<Migration> {
+    allowed: &Allowed,
+) -> anyhow::Result<Plan> {
+    let catalog = read_catalog(resources)?;
+    Ok(parts::migrate(database.url().expose(), &catalog, allowed).await?.0)
+}
+
+/// What [`migrate`] would do. Changes nothing, and may run beside a server.
+pub async fn plan(
+    resources: &ResourceSettings,
+    database: &DatabaseSettings,
+    allowed: &Allowed,
+) -> anyhow::Result<Plan> {
     let catalog = read_catalog(resources)?;
     let conn = parts::connect(database.url().expose()).await?;
-    let result = match plan {
-        true => tables::plan(&conn, &catalog).await,
-        false => tables::prepare(&conn, &catalog).await,
-    };
+    let plan = tables::plan(&conn, &catalog, allowed).await;
     conn.close().await?;
-    let plan = result?;
-    Ok(Migration { text: format!("{plan}\n"), refused: plan.refused().count() })
+    Ok(plan?)
 }
 
 fn read_catalog(settings: &ResourceSettings) -> anyhow::Result<Catalog> {

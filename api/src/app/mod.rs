@@ -10,6 +10,7 @@ mod startup;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -25,7 +26,10 @@ use crate::config::{LogFormat, LogSettings, Settings};
 use crate::http::{self, Gateway, PersistedQueries, Readiness};
 use crate::live::{Executor, Live};
 
-pub use compose::{build, migrate, schema};
+pub use compose::{build, migrate, plan, schema};
+
+/// How much longer a connection may stand still than a socket, which first says goodbye to a client that is too slow.
+const STALL_GRACE: Duration = Duration::from_secs(5);
 
 /// What the user gave is wrong, such as the resource file. The text is complete: it is printed as it is, and the exit
 /// status is 2.
@@ -95,6 +99,7 @@ pub async fn run<E: Executor>(
             tracing::debug!(%error, "a connection keeps its delay");
         }
     });
+    let listener = http::drop_stalled(listener, settings.live.live_write_timeout + STALL_GRACE);
     let server = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let server = tasks.spawn(server.into_future());
     tracing::info!(%address, "listening");

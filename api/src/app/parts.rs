@@ -12,7 +12,9 @@ use crate::catalog::Catalog;
 use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
 use crate::schema::{self, Engine, EngineParts};
-use crate::store::{Writer, tables, writer};
+use crate::store::tables::{self, Allowed, Plan};
+use crate::store::writer::idempotency;
+use crate::store::{Writer, statistics, writer};
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
@@ -56,6 +58,8 @@ pub struct Options {
     pub database_url: String,
     /// The resources.
     pub catalog: Arc<Catalog>,
+    /// Steps that the planner of their tables may take although they lose data.
+    pub allowed: Allowed,
     /// Of the writer.
     pub writer: writer::Settings,
     /// Addresses that webhooks may reach besides public ones.
@@ -88,13 +92,16 @@ pub struct Parts {
 /// If any part cannot start.
 pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTracker) -> Result<Parts, Error> {
     let Options { database_url, catalog, debug_extensions, .. } = options;
-    let database = open_database(&database_url, &catalog).await?;
+    let database = open_database(&database_url, &catalog, &options.allowed).await?;
     let hub = Hub::open(database.clone(), Arc::clone(&catalog)).await?;
     let log_stop = CancellationToken::new();
     start_log(&hub, &log_stop, tasks);
+    tasks.spawn(statistics::follow(database.clone(), Arc::clone(&catalog), hub.clone(), log_stop.clone()));
     let (writer, writer_ended) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
     // What is in its queue is finished, even if the clients that asked for it are gone.
     tasks.spawn(writer_ended);
+    let cleaning = idempotency::clean(database.clone(), writer.clone(), shutdown.clone());
+    tasks.spawn(cleaning);
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let sender = Sender::new(guard.clone())?;
     let engine = Engine::new(EngineParts {
@@ -137,7 +144,20 @@ fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
     tasks.spawn(async move { announcer.announce(announcer_stop).await });
 }
 
-async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> {
+async fn open_database(url: &str, catalog: &Catalog, allowed: &Allowed) -> Result<Database, Error> {
+    let lock = migrate(url, catalog, allowed).await?.1;
+    match sqlite_path(url).zip(lock) {
+        Some((path, lock)) => Ok(Database::open_sqlite(path, lock)?),
+        None => Ok(Database::connect_postgres(url).await?),
+    }
+}
+
+/// Makes the tables fit the catalog. Gives what that took, and the lock of an SQLite file, which belongs to whoever holds
+/// it.
+///
+/// # Errors
+/// If the database cannot be reached, if another process has the file, or if steps are refused.
+pub async fn migrate(url: &str, catalog: &Catalog, allowed: &Allowed) -> Result<(Plan, Option<FileLock>), Error> {
     make_directory(url)?;
     // Before anything is read: another process may be about to write.
     let lock = match sqlite_path(url) {
@@ -145,13 +165,9 @@ async fn open_database(url: &str, catalog: &Catalog) -> Result<Database, Error> 
         None => None,
     };
     let conn = connect(url).await?;
-    let plan = tables::prepare(&conn, catalog).await;
+    let plan = tables::prepare(&conn, catalog, allowed).await;
     conn.close().await.map_err(database::Error::from)?;
-    plan?;
-    match sqlite_path(url).zip(lock) {
-        Some((path, lock)) => Ok(Database::open_sqlite(path, lock)?),
-        None => Ok(Database::connect_postgres(url).await?),
-    }
+    Ok((plan?, lock))
 }
 
 /// Takes the lock of an SQLite file. Whoever starts a server again may be a little faster than the one before ends.

@@ -1,7 +1,5 @@
 //! The life of a server: it serves, stops, and finishes what runs.
 
-use std::time::Duration;
-
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;

@@ -4,14 +4,17 @@
 //! [`Datum::to_image`]), what clients read ([`Datum::write_json`]), and what clients write ([`Datum::parse`]).
 //! The same data has the same client JSON on every database, byte for byte, because it always passes through here.
 
+mod notation;
+
 use std::cmp::Ordering;
 
 use serde_json::Value;
-use time::format_description::BorrowedFormatItem;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, OffsetDateTime, UtcOffset};
 use uuid::Uuid;
+
+use notation::{
+    INSTANTS, format_decimal, parse_date, parse_decimal, quoted, write_decimal, write_instant, write_plain, write_uuid,
+};
+pub use notation::{format_instant, now_micros, parse_instant, write_int, write_text};
 
 use super::{Catalog, FieldType, ResourceId, Scalar, type_id};
 
@@ -39,13 +42,6 @@ pub enum Datum {
     /// Lists, without nulls.
     List(Vec<Datum>),
 }
-
-/// The microseconds from the year 1 to the year 9999.
-const INSTANTS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
-
-const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
-const INSTANT: &[BorrowedFormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
 impl Datum {
     /// Whether it is [`Datum::Null`].
@@ -92,6 +88,16 @@ impl Datum {
             Self::List(items) => items.iter().map(Self::size_bytes).sum(),
         };
         size_of::<Self>() + inside
+    }
+
+    /// A decimal of plain text; `None` if it is none or has too many digits after the point.
+    pub fn decimal(text: &str, scale: u8) -> Option<Self> {
+        parse_decimal(text, scale).map(Self::Decimal)
+    }
+
+    /// An instant, in microseconds since 1970; `None` if it is not between the years 1 and 9999.
+    pub fn instant(micros: i64) -> Option<Self> {
+        INSTANTS.contains(&micros).then_some(Self::Instant(micros))
     }
 
     /// Order of two values of one type, as the databases order them: text by code point, numbers as numbers.
@@ -180,11 +186,11 @@ impl Datum {
         match self {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(value) => write_plain(out, value),
-            Self::Int(value) | Self::Instant(value) => write_plain(out, value),
+            Self::Int(value) | Self::Instant(value) => write_int(out, *value),
             Self::Float(value) => write_plain(out, &Value::from(*value)),
             Self::Text(text) => write_text(out, text),
-            Self::Decimal(units) => write_quoted(out, &format_decimal(*units, ty.scale())),
-            Self::Uuid(id) => write_quoted(out, &id.hyphenated()),
+            Self::Decimal(units) => quoted(out, |out| write_decimal(out, *units, ty.scale())),
+            Self::Uuid(id) => quoted(out, |out| write_uuid(out, *id)),
             Self::Json(value) => write_plain(out, value),
             Self::List(items) => {
                 out.push(b'[');
@@ -205,20 +211,16 @@ impl Datum {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(true) => out.extend_from_slice(b"true"),
             Self::Bool(false) => out.extend_from_slice(b"false"),
-            Self::Int(value) if ty.is_big_int() => write_quoted(out, value),
-            Self::Int(value) => write_plain(out, value),
+            Self::Int(value) if ty.is_big_int() => quoted(out, |out| write_int(out, *value)),
+            Self::Int(value) => write_int(out, *value),
             Self::Float(value) => write_plain(out, &Value::from(*value)),
             Self::Text(text) => write_text(out, text),
-            Self::Decimal(units) => write_quoted(out, &format_decimal(*units, ty.scale())),
-            Self::Instant(micros) => write_quoted(out, &format_instant(*micros)),
-            Self::Uuid(id) => {
-                out.push(b'"');
-                match prefixes.of(ty) {
-                    Some(prefix) => type_id::write(prefix, *id, out),
-                    None => write_plain(out, &id.hyphenated()),
-                }
-                out.push(b'"');
-            }
+            Self::Decimal(units) => quoted(out, |out| write_decimal(out, *units, ty.scale())),
+            Self::Instant(micros) => quoted(out, |out| write_instant(out, *micros)),
+            Self::Uuid(id) => quoted(out, |out| match prefixes.of(ty) {
+                Some(prefix) => type_id::write(prefix, *id, out),
+                None => write_uuid(out, *id),
+            }),
             Self::Json(value) => write_plain(out, value),
             Self::List(items) => {
                 out.push(b'[');
@@ -281,10 +283,9 @@ impl Datum {
 
     fn parse_row_id(catalog: &Catalog, resource: ResourceId, value: &Value) -> Result<Self, String> {
         let prefix = &catalog.resource(resource).prefix;
-        let text = value.as_str().unwrap_or_default();
-        match type_id::parse_prefixed(prefix, text) {
-            Some(id) => Ok(Self::Uuid(id)),
-            None => Err(format!("expected an id that starts with {prefix}_ and has 26 more characters")),
+        match type_id::parse(value.as_str().unwrap_or_default()) {
+            Some((found, id)) if catalog.find_prefix(found) == Some(resource) => Ok(Self::Uuid(id)),
+            _ => Err(format!("expected an id that starts with {prefix}_ and has 26 more characters")),
         }
     }
 
@@ -337,10 +338,7 @@ impl Datum {
             ),
             Scalar::Date => {
                 let text = value.as_str().ok_or_else(wrong)?;
-                let valid = Date::parse(text, DATE).is_ok_and(|date| (1..=9999).contains(&date.year()));
-                if !valid {
-                    return Err("expected a date such as 2026-01-31".to_owned());
-                }
+                parse_date(text).ok_or("expected a date such as 2026-01-31")?;
                 Self::Text(text.to_owned())
             }
             Scalar::Uuid => Self::Uuid(value.as_str().and_then(|text| text.parse().ok()).ok_or_else(wrong)?),
@@ -384,103 +382,5 @@ impl<'a> Prefixes<'a> {
             FieldType::ToOne { target, .. } => Some(&self.catalog.resource(*target).prefix),
             _ => None,
         }
-    }
-}
-
-/// Writes a JSON string.
-pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("writing to memory does not fail");
-}
-
-fn write_plain(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
-    use std::io::Write;
-    write!(out, "{value}").expect("writing to memory does not fail");
-}
-
-fn write_quoted(out: &mut Vec<u8>, value: &impl std::fmt::Display) {
-    out.push(b'"');
-    write_plain(out, value);
-    out.push(b'"');
-}
-
-/// RFC 3339 in UTC with microseconds, `2026-01-31T12:00:00.000000Z`.
-pub fn format_instant(micros: i64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000)
-        .ok()
-        .and_then(|instant| instant.format(INSTANT).ok())
-        .expect("an instant is between the years 1 and 9999")
-}
-
-/// Microseconds since 1970 of an RFC 3339 text; what is finer than a microsecond is cut off.
-pub fn parse_instant(text: &str) -> Option<i64> {
-    let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
-    if !(1..=9999).contains(&instant.year()) {
-        return None;
-    }
-    i64::try_from(instant.unix_timestamp_nanos().div_euclid(1000)).ok()
-}
-
-/// Now, in microseconds since 1970.
-pub fn now_micros() -> i64 {
-    (OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000) as i64
-}
-
-fn format_decimal(units: i64, scale: u8) -> String {
-    if scale == 0 {
-        return units.to_string();
-    }
-    let scale = usize::from(scale);
-    let digits = format!("{:0width$}", units.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    format!("{}{whole}.{fraction}", if units < 0 { "-" } else { "" })
-}
-
-/// Units of the last digit; `None` if the text is no plain decimal number, or has more digits than `scale` says.
-fn parse_decimal(text: &str, scale: u8) -> Option<i64> {
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) || (rest.contains('.') && fraction.is_empty()) {
-        return None;
-    }
-    let fraction = fraction.trim_end_matches('0');
-    if fraction.len() > usize::from(scale) {
-        return None;
-    }
-    let units: i64 = format!("{whole}{fraction:0<width$}", width = usize::from(scale)).parse().ok()?;
-    Some(if negative { -units } else { units })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decimals_are_exact() {
-        for (text, scale, shown) in
-            [("0", 2, "0.00"), ("-0.05", 2, "-0.05"), ("12.5", 2, "12.50"), ("7", 0, "7"), ("1.500", 1, "1.5")]
-        {
-            assert_eq!(format_decimal(parse_decimal(text, scale).unwrap(), scale), shown);
-        }
-        for text in ["", "-", ".5", "5.", "1e3", "1.005", "+1", " 1"] {
-            assert_eq!(parse_decimal(text, 2), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn instants_keep_microseconds_and_are_shown_in_utc() {
-        let micros = parse_instant("2026-01-31T13:00:00.1234567+01:00").unwrap();
-        assert_eq!(format_instant(micros), "2026-01-31T12:00:00.123456Z");
-        assert_eq!(
-            format_instant(parse_instant("1969-12-31T23:59:59.999999Z").unwrap()),
-            "1969-12-31T23:59:59.999999Z"
-        );
-        assert_eq!(parse_instant("2026-02-30T00:00:00Z"), None);
-        assert_eq!(parse_instant("0001-01-01T00:00:00Z"), Some(*INSTANTS.start()));
-        assert_eq!(parse_instant("9999-12-31T23:59:59.999999Z"), Some(*INSTANTS.end()));
-        assert_eq!(parse_instant("9999-12-31T23:59:59.999999-01:00"), None);
     }
 }

@@ -23,6 +23,9 @@ pub enum Filter<V = Datum> {
     Field(FieldId, Test<V>),
     /// The row at the other side of a to-one field is there and matches.
     Related(FieldId, Box<Filter<V>>),
+    /// At least one row at the other side of a to-many field matches: `some`. `none` is its opposite, and `every` that
+    /// there is none that does not match.
+    Exists(FieldId, Box<Filter<V>>),
 }
 
 /// A test of one field.
@@ -119,6 +122,7 @@ impl<V> Filter<V> {
             Self::And(filters) | Self::Or(filters) => filters.iter().for_each(|f| f.add_needs(needs)),
             Self::Not(filter) => filter.add_needs(needs),
             Self::Related(field, filter) => filter.add_needs(needs.related(*field)),
+            Self::Exists(field, filter) => filter.add_needs(needs.list(*field)),
         }
     }
 
@@ -128,7 +132,7 @@ impl<V> Filter<V> {
             Self::Const(_) => {}
             Self::And(filters) | Self::Or(filters) => filters.iter().for_each(|f| f.for_each_field(visit)),
             Self::Not(filter) => filter.for_each_field(visit),
-            Self::Field(field, _) | Self::Related(field, _) => visit(*field),
+            Self::Field(field, _) | Self::Related(field, _) | Self::Exists(field, _) => visit(*field),
         }
     }
 }
@@ -143,6 +147,7 @@ impl Filter {
             Self::Not(filter) => !filter.matches(image),
             Self::Field(field, test) => test.holds(image.row.get(*field)),
             Self::Related(field, filter) => image.related(*field).is_some_and(|other| filter.matches(other)),
+            Self::Exists(field, filter) => image.list(*field).iter().any(|other| filter.matches(other)),
         }
     }
 }

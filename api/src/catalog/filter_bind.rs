@@ -30,6 +30,10 @@ impl Filter<RuleValue> {
                 let target = catalog.resource(resource).field(*field).to_one()?;
                 Filter::Related(*field, Box::new(filter.bind(catalog, target, claims)?))
             }
+            Self::Exists(field, filter) => {
+                let (target, _) = catalog.resource(resource).field(*field).to_many()?;
+                Filter::Exists(*field, Box::new(filter.bind(catalog, target, claims)?))
+            }
         })
     }
 
@@ -38,7 +42,7 @@ impl Filter<RuleValue> {
         match self {
             Self::Const(_) => false,
             Self::And(filters) | Self::Or(filters) => filters.iter().any(Self::uses_claims),
-            Self::Not(filter) | Self::Related(_, filter) => filter.uses_claims(),
+            Self::Not(filter) | Self::Related(_, filter) | Self::Exists(_, filter) => filter.uses_claims(),
             Self::Field(_, test) => match test {
                 Test::IsNull(_) | Test::IsEmpty(_) => false,
                 Test::Compare(_, value) | Test::Text(_, value) => value.is_claim(),

@@ -15,8 +15,7 @@ use super::{Catalog, Datum, Field, FieldId, FieldType, Filter, Operator, Resourc
 const MAX_DEPTH: usize = 24;
 /// Tests in one filter.
 const MAX_TESTS: usize = 1_000;
-/// Values in one filter: those of all its lists together. PostgreSQL binds at most 65,535 in a statement, SQLite half
-/// of that.
+/// Values in one filter: those of all its lists together.
 const MAX_VALUES: usize = 10_000;
 /// Problems that are reported of one rule.
 const MAX_RULE_ERRORS: usize = 50;
@@ -122,6 +121,7 @@ fn read<V: Readable>(
         path: Vec::new(),
         errors: Vec::new(),
         max_errors,
+        lists: 0,
         tests: 0,
         values: 0,
         depth: 0,
@@ -145,6 +145,7 @@ struct Reader<'a, V> {
     path: Vec<Step<'a>>,
     errors: Vec<FilterError>,
     max_errors: usize,
+    lists: usize,
     tests: usize,
     values: usize,
     depth: usize,
@@ -236,11 +237,7 @@ impl<'a, V: Readable> Reader<'a, V> {
         if let Some(id) = resource.find(name).filter(visible) {
             match resource.field(id).ty {
                 FieldType::ToOne { target, .. } => return self.related(id, target, value),
-                FieldType::ToMany { .. } if V::IN_RULE => {
-                    self.fail_to_many(value);
-                    return Filter::Const(BROKEN);
-                }
-                FieldType::ToMany { .. } => {}
+                FieldType::ToMany { target, .. } => return self.list(id, target, value),
                 FieldType::RowId
                 | FieldType::Scalar(_)
                 | FieldType::Enum(_)
@@ -256,20 +253,10 @@ impl<'a, V: Readable> Reader<'a, V> {
         Filter::Const(BROKEN)
     }
 
-    fn fail_to_many(&mut self, value: &'a Value) {
-        let name = value.as_object().and_then(|entries| entries.keys().next()).map_or("", String::as_str);
-        if ["some", "every", "none"].contains(&name) {
-            let message = format!("`{name}` is not available in a rule yet");
-            self.within(Step::Name(name), |this| this.fail_name(message, None));
-        } else {
-            self.fail_name("lists of related rows are not available in a rule yet", None);
-        }
-    }
-
     fn unknown_field(&mut self, name: &str) {
         let resource = self.resource();
         let mut allowed = Vec::new();
-        for (_, field) in resource.columns().filter(|(_, field)| V::IN_RULE || !field.private) {
+        for (_, field) in resource.fields().filter(|(_, field)| V::IN_RULE || !field.private) {
             allowed.push(field.name.clone());
             if field.to_one().is_some() {
                 allowed.push(super::names::foreign_key_field(&field.name));
@@ -420,5 +407,6 @@ fn any<V>(mut filters: Vec<Filter<V>>) -> Filter<V> {
     }
 }
 
+mod lists;
 #[cfg(test)]
 mod tests;

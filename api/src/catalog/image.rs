@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Datum, DefaultValue, Field, FieldId, Resource, datum};
+use super::{Datum, FieldId, Resource, datum};
 
 /// The columns of one row, in the order of [`Resource::fields`]; to-many fields hold [`Datum::Null`].
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +32,7 @@ impl Row {
         self.get(resource.version()).as_int().expect("every row has a version")
     }
 
-    /// The image that the log holds: a JSON object by field name.
+    /// The image that the log holds: a JSON object by field name. A [`Lineage`](super::Lineage) reads it again.
     pub fn image_text(&self, resource: &Resource) -> String {
         let mut text = Vec::with_capacity(512);
         for (id, field) in resource.columns() {
@@ -44,18 +43,6 @@ impl Row {
         }
         text.push(b'}');
         String::from_utf8(text).expect("JSON is text")
-    }
-
-    /// Reads an image. Fields that it does not know, added since, have what the rows of the table got then: their literal
-    /// default, or null. `None` if a value has another type.
-    pub fn from_image(resource: &Resource, image: &Map<String, Value>) -> Option<Self> {
-        let known = |field: &Field| image.get(&field.name).or_else(|| image.get(field.renamed_from.as_ref()?));
-        let value = |field: &Field| match (known(field), &field.default) {
-            (Some(value), _) => Datum::from_image(&field.ty, value),
-            (None, Some(DefaultValue::Literal(value))) => Some(value.clone()),
-            (None, _) => Some(Datum::Null),
-        };
-        Some(Self(resource.fields.iter().map(value).collect::<Option<_>>()?))
     }
 
     /// About how much memory it takes.
@@ -76,20 +63,34 @@ pub struct Image {
     pub row: Arc<Row>,
     /// By to-one field, those of the [`Needs`] it was made for; `None` where the foreign key is null or the row gone.
     pub related: Vec<(FieldId, Option<Arc<Image>>)>,
+    /// By to-many field, those of the [`Needs`] it was made for.
+    pub lists: Vec<(FieldId, Vec<Arc<Image>>)>,
 }
 
 impl Image {
+    /// A row without any related rows.
+    pub fn alone(row: Arc<Row>) -> Self {
+        Self { row, related: Vec::new(), lists: Vec::new() }
+    }
+
     /// The row at the other side of a to-one field that was asked for.
     pub fn related(&self, field: FieldId) -> Option<&Image> {
         self.related.iter().find(|(id, _)| *id == field).and_then(|(_, image)| image.as_deref())
     }
+
+    /// The rows at the other side of a to-many field that was asked for.
+    pub fn list(&self, field: FieldId) -> &[Arc<Image>] {
+        self.lists.iter().find(|(id, _)| *id == field).map_or(&[], |(_, images)| images)
+    }
 }
 
-/// Which related rows something looks at: a tree of to-one fields.
+/// Which related rows something looks at: a tree of relations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// By to-one field, what is needed of the row at its other side.
     pub related: BTreeMap<FieldId, Needs>,
+    /// By to-many field, what is needed of each row at its other side.
+    pub lists: BTreeMap<FieldId, Needs>,
 }
 
 impl Needs {
@@ -98,19 +99,30 @@ impl Needs {
         self.related.entry(field).or_default()
     }
 
+    /// What is needed of each row at the other side of this field, all of which are needed from now on.
+    pub fn list(&mut self, field: FieldId) -> &mut Self {
+        self.lists.entry(field).or_default()
+    }
+
     /// Adds all that the other one needs.
     pub fn merge(&mut self, other: &Self) {
         for (field, needs) in &other.related {
             self.related(*field).merge(needs);
+        }
+        for (field, needs) in &other.lists {
+            self.list(*field).merge(needs);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::{Map, Value};
 
-    /// The text of an image must be what [`Datum::to_image`] says, since both are read by [`Datum::from_image`].
+    use super::*;
+    use crate::catalog::Lineage;
+
+    /// The text of an image must be what [`Datum::to_image`] says, since both are read by a [`Lineage`].
     #[test]
     fn images_are_read_as_they_were_written() {
         let source = r#"
@@ -121,7 +133,9 @@ mod tests {
               names: [String!]! prices: [Decimal!]! @decimal(precision: 12, scale: 2) colours: [Colour!]!
             }"#;
         let catalog = crate::catalog::parse("resources.graphql", source).unwrap();
-        let resource = catalog.resource(catalog.find("Thing").unwrap());
+        let lineage = Lineage::new(Arc::new(catalog), &[]);
+        let view = lineage.view(1, "Thing").unwrap();
+        let resource = lineage.catalog().resource(view.resource);
         let text = |text: &str| Datum::Text(text.to_owned());
         let mut row = Row(vec![Datum::Null; resource.fields.len()]);
         for (name, value) in [
@@ -147,7 +161,7 @@ mod tests {
             row.set(resource.find(name).unwrap(), value);
         }
         let image: Map<String, Value> = serde_json::from_str(&row.image_text(resource)).unwrap();
-        assert_eq!(Row::from_image(resource, &image), Some(row.clone()));
+        assert_eq!(lineage.read(view, &image), Some(row.clone()));
         for (id, field) in resource.columns() {
             assert_eq!(
                 row.get(id).image_text(&field.ty),

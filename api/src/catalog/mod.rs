@@ -13,6 +13,7 @@
 //! - [`filter_input`]: JSON → filter, for clients and for rules
 //! - [`filter_bind`]: a rule's filter with the caller's claims put in
 //! - [`image`]: one row, and a row with the related rows that a predicate or a rendering needs
+//! - [`lineage`]: how events that are older than the file are read
 //! - [`type_id`]: public ids (`product_01h…`)
 
 pub mod constraint;
@@ -23,6 +24,7 @@ pub mod filter_bind;
 pub mod filter_input;
 pub mod image;
 mod json;
+pub mod lineage;
 pub mod model;
 pub mod names;
 pub mod operator;
@@ -36,6 +38,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use filter::Filter;
 pub use filter_input::FilterError;
 pub use image::{Image, Needs, Row};
+pub use lineage::Lineage;
 pub use model::*;
-pub use operator::{Operand, Operator};
+pub use operator::{Operand, Operator, Quantifier};
 pub use parse::parse;

@@ -37,7 +37,9 @@ impl Catalog {
     pub fn new(resources: Vec<Resource>, enums: Vec<EnumType>) -> Self {
         let ids = || (0..).map(ResourceId);
         let by_name = resources.iter().zip(ids()).map(|(r, id)| (r.name.clone(), id)).collect();
-        let by_prefix = resources.iter().zip(ids()).map(|(r, id)| (r.prefix.clone(), id)).collect();
+        let former = resources.iter().zip(ids()).filter_map(|(r, id)| Some((r.former_prefix()?, id)));
+        let mut by_prefix: HashMap<_, _> = former.collect();
+        by_prefix.extend(resources.iter().zip(ids()).map(|(r, id)| (r.prefix.clone(), id)));
         Self { resources, enums, by_name, by_prefix }
     }
 
@@ -61,7 +63,7 @@ impl Catalog {
         self.by_name.get(name).copied()
     }
 
-    /// By the prefix of its ids and events, `order_line`.
+    /// By the prefix of its ids and events, `order_line`, or by the one before a `@renamedFrom`.
     pub fn find_prefix(&self, prefix: &str) -> Option<ResourceId> {
         self.by_prefix.get(prefix).copied()
     }
@@ -95,6 +97,8 @@ pub struct EnumValue {
     pub name: String,
     /// From the file.
     pub description: Option<String>,
+    /// The name before a `@renamedFrom`.
+    pub renamed_from: Option<String>,
 }
 
 /// A type marked `@resource`.
@@ -133,6 +137,12 @@ impl Resource {
     /// The field with this id. Ids come from this resource, so it is there.
     pub fn field(&self, id: FieldId) -> &Field {
         &self.fields[usize::from(id.0)]
+    }
+
+    /// The prefix before a `@renamedFrom`: as long as the directive stands in the file, what clients have kept is still
+    /// understood.
+    pub fn former_prefix(&self) -> Option<String> {
+        self.renamed_from.as_deref().map(super::names::prefix)
     }
 
     /// By its name in the API, `unitPrice`.
@@ -221,6 +231,14 @@ impl Field {
     pub fn to_one(&self) -> Option<ResourceId> {
         match self.ty {
             FieldType::ToOne { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// The resource at the other side of a to-many relation, and the to-one field of it that points here.
+    pub fn to_many(&self) -> Option<(ResourceId, FieldId)> {
+        match self.ty {
+            FieldType::ToMany { target, via } => Some((target, via)),
             _ => None,
         }
     }

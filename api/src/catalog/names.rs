@@ -57,6 +57,11 @@ pub fn types_of_resource(type_name: &str) -> Vec<String> {
         "Connection",
         "Edge",
         "Filter",
+        "Group",
+        "GroupBy",
+        "GroupKey",
+        "GroupPage",
+        "ListFilter",
         "Max",
         "Min",
         "Order",
@@ -65,6 +70,7 @@ pub fn types_of_resource(type_name: &str) -> Vec<String> {
         "Sum",
     ];
     let mut names: Vec<_> = suffixes.iter().map(|suffix| format!("{type_name}{suffix}")).collect();
+    names.push(new_row(type_name));
     for verb in ["Create", "Update", "Delete", "Upsert"] {
         names.extend(["Input", "Payload"].map(|end| format!("{verb}{type_name}{end}")));
     }
@@ -72,6 +78,11 @@ pub fn types_of_resource(type_name: &str) -> Vec<String> {
         names.extend(["Input", "Payload"].map(|end| format!("{verb}{}{end}", plural(type_name))));
     }
     names
+}
+
+/// `Product` → `NewProduct`: a new row in the inputs of mutations that take more than one.
+pub fn new_row(type_name: &str) -> String {
+    format!("New{type_name}")
 }
 
 /// The types of the API that are made for a list of related rows: those that create its rows with their parent.

@@ -56,6 +56,31 @@ pub enum Operand {
     Boolean,
 }
 
+/// What a filter asks of the rows at the other side of a to-many field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Quantifier {
+    /// At least one of them matches.
+    Some,
+    /// All of them match; of no rows, all do.
+    Every,
+    /// None of them matches.
+    None,
+}
+
+impl Quantifier {
+    /// All of them, in the order of the API.
+    pub const ALL: [Self; 3] = [Self::Some, Self::Every, Self::None];
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Some => "some",
+            Self::Every => "every",
+            Self::None => "none",
+        }
+    }
+}
+
 impl Operator {
     /// The operators of a field of this type, in the order of the API; for a to-one relation, those of its foreign key.
     pub fn of(ty: &FieldType) -> &'static [Self] {

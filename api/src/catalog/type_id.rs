@@ -13,8 +13,20 @@ pub fn write(prefix: &str, id: Uuid, out: &mut Vec<u8>) {
     out.reserve(prefix.len() + 1 + SUFFIX_LENGTH);
     out.extend_from_slice(prefix.as_bytes());
     out.push(b'_');
+    // In halves of thirteen characters: shifting a number of 128 bits takes three times as long.
     let bits = id.as_u128();
-    out.extend((0..SUFFIX_LENGTH).rev().map(|i| ALPHABET[(bits >> (5 * i)) as usize & 31]));
+    let halves = [(bits >> 65) as u64, bits as u64];
+    let mut suffix = [0; SUFFIX_LENGTH];
+    for (i, character) in suffix.iter_mut().enumerate() {
+        // The lower half has 65 bits, one more than its number.
+        let value = match i {
+            0..13 => halves[0] >> (5 * (12 - i)),
+            13 => (bits >> 60) as u64,
+            _ => halves[1] >> (5 * (25 - i)),
+        };
+        *character = ALPHABET[value as usize & 31];
+    }
+    out.extend_from_slice(&suffix);
 }
 
 /// `prefix_suffix` as a string.

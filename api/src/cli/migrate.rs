@@ -3,7 +3,8 @@
 use clap::Args;
 
 use crate::app;
-use crate::config::{DatabaseSettings, LogSettings, ResourceSettings};
+use crate::config::{DatabaseSettings, LogSettings, ResourceSettings, TableSettings};
+use crate::store::tables;
 
 /// Bring the tables in line with the resource file, or show what that would do
 #[derive(Debug, Args)]
@@ -16,6 +17,8 @@ pub struct Migrate {
     #[command(flatten)]
     database: DatabaseSettings,
     #[command(flatten)]
+    tables: TableSettings,
+    #[command(flatten)]
     log: LogSettings,
 }
 
@@ -23,10 +26,17 @@ impl Migrate {
     /// Does it, or prints the plan.
     pub async fn run(self) -> anyhow::Result<()> {
         app::init_logs(&self.log)?;
-        let migration = app::migrate(&self.resources, &self.database, self.plan).await?;
-        super::print(&migration.text)?;
+        let allowed = self.tables.allowed();
+        if !self.plan {
+            let done = app::migrate(&self.resources, &self.database, &allowed).await?;
+            return super::print(&done.to_string());
+        }
+        let plan = app::plan(&self.resources, &self.database, &allowed).await?;
+        super::print(&plan.to_string())?;
         // So that a script that looks at the plan before a deployment can tell.
-        anyhow::ensure!(migration.refused == 0, "{} of the steps would be refused", migration.refused);
-        Ok(())
+        match plan.refused().count() {
+            0 => Ok(()),
+            count => Err(tables::Error::WouldRefuse(count).into()),
+        }
     }
 }

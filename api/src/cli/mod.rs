@@ -1,7 +1,8 @@
 //! The command line: `serve` (also without a command), `schema`, `migrate`, `token`.
 //!
 //! Each command has a file with its arguments and what it prints; the work is done by [`crate::app`]. Exit status:
-//! 0 done, 1 failed, 2 the command line, a setting or the resource file is wrong.
+//! 0 done, 1 failed, 2 the command line, a setting or the resource file is wrong, 3 the resource file asks for changes of
+//! the tables that are refused.
 
 mod migrate;
 mod schema;
@@ -15,9 +16,10 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::app::{self, BadInput};
+use crate::app::{self, BadInput, parts};
 use crate::auth::KeyError;
 use crate::config::{self, Settings};
+use crate::store::tables;
 
 /// GraphQL resources with live and durable push, from one log.
 ///
@@ -117,7 +119,20 @@ fn status(error: &anyhow::Error) -> u8 {
     let is_input = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<config::Error>() || cause.is::<KeyError>() || cause.is::<BadInput>()
     };
-    if error.chain().any(is_input) { 2 } else { 1 }
+    match error {
+        error if error.chain().any(is_input) => 2,
+        error if error.chain().any(is_refusal) => 3,
+        _ => 1,
+    }
+}
+
+fn is_refusal(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let opened = cause.downcast_ref().and_then(|error| match error {
+        parts::Error::Tables(error) => Some(error),
+        _ => None,
+    });
+    let refusal = opened.or_else(|| cause.downcast_ref());
+    matches!(refusal, Some(tables::Error::Refused(_) | tables::Error::WouldRefuse(_)))
 }
 
 /// Prints the result of a command. A reader that has gone away, such as `head`, is no failure.
@@ -171,9 +186,13 @@ mod tests {
 
     #[test]
     fn wrong_lines_have_status_2() {
-        for text in
-            ["tandem --listen here", "tandem --nonsense", "tandem nonsense", "tandem token", "tandem --ws-keepalive 0s"]
-        {
+        for text in [
+            "tandem --listen here",
+            "tandem --nonsense",
+            "tandem nonsense",
+            "tandem token",
+            "tandem --live-keepalive 0s",
+        ] {
             assert_eq!(line(text).unwrap_err().exit_code(), 2, "{text}");
         }
         assert_eq!(line("tandem --help").unwrap_err().exit_code(), 0);
@@ -184,6 +203,9 @@ mod tests {
             2
         );
         assert_eq!(status(&anyhow::anyhow!("the disk is full")), 1);
+        let refused = || tables::Error::Refused(tables::Plan::default());
+        assert_eq!(status(&anyhow::Error::new(parts::Error::from(refused())).context("starting")), 3);
+        assert_eq!(status(&anyhow::Error::new(refused())), 3);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::auth::{AuthSettings, KeySource, Secret, SettingsError};
+use crate::store::tables::Allowed;
 use crate::store::writer;
 use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
@@ -45,6 +46,9 @@ pub struct Settings {
     /// Where the data is.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// How the tables follow the resource file.
+    #[command(flatten)]
+    pub tables: TableSettings,
     /// How it writes.
     #[command(flatten)]
     pub writer: WriterSettings,
@@ -54,9 +58,9 @@ pub struct Settings {
     /// GraphQL over HTTP.
     #[command(flatten)]
     pub http: HttpSettings,
-    /// GraphQL over WebSocket.
+    /// Live push.
     #[command(flatten)]
-    pub websocket: WebSocketSettings,
+    pub live: LiveSettings,
     /// Durable push.
     #[command(flatten)]
     pub webhook: WebhookSettings,
@@ -171,6 +175,22 @@ impl DatabaseSettings {
     }
 }
 
+/// How the tables follow the resource file.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resources and data")]
+pub struct TableSettings {
+    /// Steps to allow although they lose data, by the names that `tandem migrate --plan` prints, separated by commas
+    #[arg(long = "allow", env = "TANDEM_ALLOW", value_name = "STEPS")]
+    pub allowed_steps: Vec<Allowed>,
+}
+
+impl TableSettings {
+    /// As the planner takes them.
+    pub fn allowed(&self) -> Allowed {
+        Allowed::all(self.allowed_steps.iter().cloned())
+    }
+}
+
 /// How it writes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Resources and data")]
@@ -206,7 +226,7 @@ pub struct HttpSettings {
           value_parser = size_bytes)]
     pub max_body_bytes: usize,
 
-    /// How long one query or mutation may take, over HTTP and over WebSocket
+    /// How long one query or mutation may take, over whatever transport, and a subscription until it starts
     #[arg(long, env = "TANDEM_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "30s",
           value_parser = positive_duration)]
     pub request_timeout: Duration,
@@ -227,39 +247,54 @@ pub struct HttpSettings {
     pub debug_extensions: bool,
 }
 
-/// GraphQL over WebSocket.
+/// Live push, over every transport.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "WebSocket")]
-pub struct WebSocketSettings {
+#[command(next_help_heading = "Live push")]
+pub struct LiveSettings {
+    /// Time between two signs of life to an idle client; a socket that answers none of two is dropped
+    #[arg(long, env = "TANDEM_LIVE_KEEPALIVE", value_name = "DURATION", default_value = "20s",
+          value_parser = positive_duration)]
+    pub live_keepalive: Duration,
+
+    /// How long a write to a client may stand still before it is given up as too slow
+    #[arg(long, env = "TANDEM_LIVE_WRITE_TIMEOUT", value_name = "DURATION", default_value = "15s",
+          value_parser = positive_duration)]
+    pub live_write_timeout: Duration,
+
+    /// Operations that one connection may have at a time
+    #[arg(long, env = "TANDEM_LIVE_MAX_OPERATIONS", value_name = "COUNT", default_value = "100",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub live_max_operations: u32,
+
+    /// Sockets and streams at a time
+    #[arg(long, env = "TANDEM_LIVE_MAX_CONNECTIONS", value_name = "COUNT", default_value = "20000",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub live_max_connections: u32,
+
+    /// Sockets and streams that the tokens of one subject may have at a time; anonymous callers are not counted
+    #[arg(long, env = "TANDEM_LIVE_MAX_CONNECTIONS_PER_PRINCIPAL", value_name = "COUNT", default_value = "1000",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub live_max_connections_per_principal: u32,
+
     /// How long a new socket may wait before its connection_init
     #[arg(long, env = "TANDEM_WS_INIT_TIMEOUT", value_name = "DURATION", default_value = "10s",
           value_parser = positive_duration)]
     pub ws_init_timeout: Duration,
 
-    /// Time between two pings; a socket that is silent for two of them is dropped
-    #[arg(long, env = "TANDEM_WS_KEEPALIVE", value_name = "DURATION", default_value = "30s",
-          value_parser = positive_duration)]
-    pub ws_keepalive: Duration,
-
-    /// How long a write to a socket may stand still before the socket is closed as too slow
-    #[arg(long, env = "TANDEM_WS_WRITE_TIMEOUT", value_name = "DURATION", default_value = "15s",
-          value_parser = positive_duration)]
-    pub ws_write_timeout: Duration,
-
-    /// Operations that one socket may have at a time
-    #[arg(long, env = "TANDEM_WS_MAX_OPERATIONS", value_name = "COUNT", default_value = "100",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    pub ws_max_operations: u32,
-
-    /// Largest message that a client may send
+    /// Largest message that a client may send over a socket
     #[arg(long, env = "TANDEM_WS_MAX_MESSAGE_BYTES", value_name = "BYTES", default_value = "1MiB",
           value_parser = size_bytes)]
     pub ws_max_message_bytes: usize,
 
-    /// Sockets at a time
-    #[arg(long, env = "TANDEM_WS_MAX_CONNECTIONS", value_name = "COUNT", default_value = "20000",
+    /// How long a reservation of a stream waits for its connection
+    #[arg(long, env = "TANDEM_SSE_RESERVATION_TIMEOUT", value_name = "DURATION", default_value = "10s",
+          value_parser = positive_duration)]
+    pub sse_reservation_timeout: Duration,
+
+    /// Reservations that may wait at a time
+    #[arg(long, env = "TANDEM_SSE_MAX_RESERVATIONS", value_name = "COUNT", default_value = "1000",
           value_parser = clap::value_parser!(u32).range(1..))]
-    pub ws_max_connections: u32,
+    pub sse_max_reservations: u32,
 }
 
 /// Durable push.

@@ -3,6 +3,7 @@
 //! SQLite is driven over rusqlite by threads of its own ([`super::sqlite`]), PostgreSQL by a pool. Whoever reads goes
 //! through [`Database::query`]; whoever writes goes through the writer, which alone opens a [`super::WriterConnection`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use super::lock::FileLock;
+use super::look_up::LookUps;
 use super::record::Record;
 use super::sql::{Dialect, Sql};
 use super::sqlite::Readers;
@@ -24,7 +26,7 @@ pub struct Database {
 
 enum Reads {
     Sqlite { path: String, readers: Readers, _lock: FileLock },
-    Postgres { pool: DatabaseConnection, url: String },
+    Postgres { pool: DatabaseConnection, url: String, look_ups: LookUps },
 }
 
 /// How many connections the read side of PostgreSQL holds at most; a query waits for a free one.
@@ -32,6 +34,9 @@ const POSTGRES_READ_CONNECTIONS: u32 = 16;
 
 /// How long PostgreSQL works on one SELECT at most, so that a client that has long gone does not keep a connection busy.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Up to this size it does not matter how a table is read.
+const SMALL_BYTES: i64 = 256 * 1024;
 
 impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
@@ -43,8 +48,8 @@ impl Database {
 
     /// Connects to PostgreSQL.
     pub async fn connect_postgres(url: &str) -> Result<Self, Error> {
-        let pool = connect(url, POSTGRES_READ_CONNECTIONS, Some(READ_TIMEOUT)).await?;
-        Ok(Self::new(Reads::Postgres { pool, url: url.to_owned() }))
+        let pool = connect(url, Use::Reads).await?;
+        Ok(Self::new(Reads::Postgres { look_ups: LookUps::new(pool.clone()), pool, url: url.to_owned() }))
     }
 
     fn new(reads: Reads) -> Self {
@@ -67,12 +72,26 @@ impl Database {
 
     /// Runs a SELECT statement.
     pub async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
-        if let Some(counter) = &self.counter {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count();
         match &*self.reads {
             Reads::Sqlite { readers, .. } => readers.query(sql).await,
             Reads::Postgres { pool, .. } => query_postgres(pool, sql).await,
+        }
+    }
+
+    /// Runs a SELECT statement that gives one row or none, and was made by [`Sql::for_each`] if this is PostgreSQL: there,
+    /// what waits at the same moment for the same statement is looked up by one.
+    pub async fn look_up(&self, sql: Sql) -> Result<Option<Record>, Error> {
+        self.count();
+        match &*self.reads {
+            Reads::Sqlite { readers, .. } => Ok(readers.query(sql).await?.into_iter().next()),
+            Reads::Postgres { look_ups, .. } => look_ups.run(sql).await,
+        }
+    }
+
+    fn count(&self) {
+        if let Some(counter) = &self.counter {
+            counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -82,6 +101,28 @@ impl Database {
             Reads::Sqlite { path, .. } => Target::Sqlite(path),
             Reads::Postgres { url, .. } => Target::Postgres(url),
         }
+    }
+
+    /// Tells PostgreSQL's planner about those of these tables that have become twice as large since it last looked at them,
+    /// which also ends every kept plan in which they are. `known_bytes` remembers the sizes at which they were looked at.
+    /// SQLite's planner does not look at sizes.
+    pub async fn analyze_grown(&self, tables: &[String], known_bytes: &mut HashMap<String, i64>) -> Result<(), Error> {
+        let Some(pool) = self.postgres_pool() else { return Ok(()) };
+        let sizes = "SELECT relname::text, pg_relation_size(oid), relpages::bigint * current_setting('block_size')::bigint \
+                     FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace";
+        for record in self.query(Sql::text(Dialect::Postgres, sizes)).await? {
+            let (name, bytes, analyzed_bytes) = (record.need_text(0)?, record.need_int(1)?, record.need_int(2)?);
+            let known = known_bytes.get(&name).copied().unwrap_or_default().max(analyzed_bytes);
+            if !tables.contains(&name) || bytes <= 2 * known + SMALL_BYTES {
+                continue;
+            }
+            let mut sql = Sql::text(Dialect::Postgres, "ANALYZE ");
+            sql.ident(&name);
+            let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str().to_owned())).execute(pool).await;
+            result.map_err(|error| Error::Other(error.to_string()))?;
+            known_bytes.insert(name, bytes);
+        }
+        Ok(())
     }
 
     /// The pool, where the database is PostgreSQL: for its LISTEN connection.
@@ -99,27 +140,38 @@ pub(super) enum Target<'a> {
     Postgres(&'a str),
 }
 
+/// What connections are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Many short SELECT statements of few texts. Their plans are kept where that is no worse; `store::statistics` sees to
+    /// it that none is kept that was made for a table while it was small.
+    Reads,
+    /// The writer, one transaction at a time. Each statement is planned anew: a kept plan would have been made for the
+    /// table that it is about to fill.
+    Writes,
+}
+
 /// A PostgreSQL pool with Tandem's options.
-pub(super) async fn connect(
-    url: &str,
-    max_connections: u32,
-    statement_timeout: Option<Duration>,
-) -> Result<DatabaseConnection, Error> {
+pub(super) async fn connect(url: &str, purpose: Use) -> Result<DatabaseConnection, Error> {
     let mut options = ConnectOptions::new(url);
     options
-        .max_connections(max_connections)
         .min_connections(1)
         .sqlx_logging(false)
         .test_before_acquire(false)
         .set_application_name("tandem")
         .acquire_timeout(Duration::from_secs(10));
-    if let Some(timeout) = statement_timeout {
-        options.statement_timeout(timeout);
-    }
-    // A plan that was kept while a table was still empty would scan it, however large it becomes, until its statistics
-    // are renewed; and to compile a plan takes longer than these statements do.
-    options
-        .map_sqlx_postgres_opts(|options| options.options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]));
+    let plans = match purpose {
+        Use::Reads => {
+            options.max_connections(POSTGRES_READ_CONNECTIONS).statement_timeout(READ_TIMEOUT);
+            "auto"
+        }
+        Use::Writes => {
+            options.max_connections(1);
+            "force_custom_plan"
+        }
+    };
+    // To compile a plan takes longer than these statements do.
+    options.map_sqlx_postgres_opts(move |options| options.options([("plan_cache_mode", plans), ("jit", "off")]));
     Ok(sea_orm::Database::connect(options).await?)
 }
 

@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// A failed statement. The cause goes to the log, never to a client.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// A unique key already has this value.
     #[error("a unique key is violated: {0}")]

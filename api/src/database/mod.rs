@@ -4,7 +4,9 @@
 
 mod connection;
 mod error;
+mod float_sum;
 mod lock;
+mod look_up;
 mod record;
 mod sql;
 mod sqlite;

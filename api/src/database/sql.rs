@@ -21,12 +21,24 @@ pub struct Sql {
     dialect: Dialect,
     text: String,
     values: Vec<Value>,
+    is_for_each: bool,
 }
 
 impl Sql {
     /// An empty statement.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, text: String::with_capacity(256), values: Vec::new() }
+        Self { dialect, text: String::with_capacity(512), values: Vec::new(), is_for_each: false }
+    }
+
+    /// An empty statement that may run for several sets of values at once, by
+    /// [`Database::look_up`](super::Database::look_up): values stand in it as the columns of a table.
+    pub fn for_each(dialect: Dialect) -> Self {
+        Self { is_for_each: true, ..Self::new(dialect) }
+    }
+
+    /// Whether it was made by [`Sql::for_each`].
+    pub(super) fn is_for_each(&self) -> bool {
+        self.is_for_each
     }
 
     /// A statement without values.
@@ -44,6 +56,11 @@ impl Sql {
     /// The text so far.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether any value is bound.
+    pub(super) fn has_values(&self) -> bool {
+        !self.values.is_empty()
     }
 
     /// Text and values, for execution.
@@ -75,12 +92,15 @@ impl Sql {
     pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         use std::fmt::Write;
         self.values.push(value.into());
-        match self.dialect {
-            Dialect::Sqlite => self.text.push('?'),
-            Dialect::Postgres => {
-                write!(self.text, "${}", self.values.len()).expect("writing to a string does not fail")
+        let before = match self.dialect {
+            _ if self.is_for_each => "v.v",
+            Dialect::Postgres => "$",
+            Dialect::Sqlite => {
+                self.text.push('?');
+                return self;
             }
-        }
+        };
+        write!(self.text, "{before}{}", self.values.len()).expect("writing to a string does not fail");
         self
     }
 

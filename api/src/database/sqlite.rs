@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use rusqlite::functions::FunctionFlags;
 use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, Statement};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Error;
+use super::float_sum::FloatSum;
 use super::record::Record;
 use super::sql::Sql;
 
@@ -36,6 +38,7 @@ pub(super) fn prepare(path: &str) -> Result<(), Error> {
 pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
     let conn = rusqlite::Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
     conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    add_functions(&conn).map_err(|e| Error::Unavailable(e.to_string()))?;
     let conn: DatabaseConnection = DatabaseConnectionType::RusqliteSharedConnection(conn.into()).into();
     for pragma in [
         "PRAGMA busy_timeout = 5000",
@@ -48,6 +51,30 @@ pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
         conn.execute_unprepared(pragma)?;
     }
     Ok(conn)
+}
+
+/// Adds functions for what SQLite's own conversions between floats and texts do not do exactly: they give 15 digits by
+/// themselves, and of 17 the last one may be wrong below 1e-80 and above 1e100, in both directions.
+///
+/// - `tandem_float(float)`: a text that is read as the same float again
+/// - `tandem_has_float(list, float)`: whether a JSON list of numbers has this one
+/// - `tandem_float_sum(float)`: the sum of many, as a text; see [`FloatSum`]
+///
+/// Of null, both give null.
+fn add_functions(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    conn.create_scalar_function("tandem_float", 1, flags, |arguments| {
+        Ok(arguments.get::<Option<f64>>(0)?.map(|float| format!("{float:e}")))
+    })?;
+    conn.create_scalar_function("tandem_has_float", 2, flags, |arguments| {
+        let (Some(list), float) = (arguments.get::<Option<String>>(0)?, arguments.get::<f64>(1)?) else {
+            return Ok(None);
+        };
+        let items: Vec<f64> =
+            serde_json::from_str(&list).map_err(|e| rusqlite::Error::UserFunctionError(Box::new(e)))?;
+        Ok(Some(items.contains(&float)))
+    })?;
+    conn.create_aggregate_function("tandem_float_sum", 1, flags, FloatSum)
 }
 
 fn statement(sql: Sql) -> Statement {

@@ -4,7 +4,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 
-use super::connection::{Target, connect, postgres_statement, query_postgres};
+use super::connection::{Target, Use, connect, postgres_statement, query_postgres};
 use super::record::Record;
 use super::sql::{Dialect, Sql};
 use super::{Database, Error, sqlite};
@@ -26,7 +26,7 @@ impl WriterConnection {
         match database.target() {
             Target::Sqlite(path) => Ok(Self::Sqlite(sqlite::open(path)?)),
             Target::Postgres(url) => {
-                let pool = connect(url, 1, None).await?;
+                let pool = connect(url, Use::Writes).await?;
                 let rows = query_postgres(&pool, Sql::text(Dialect::Postgres, "SHOW synchronous_commit")).await?;
                 let setting = rows.first().map(|row| row.need_text(0)).transpose()?.unwrap_or_default();
                 if setting == "off" {

@@ -1,4 +1,8 @@
-//! `/graphql`: POST, GET for queries, and the upgrade to WebSocket.
+//! `/graphql`: POST, GET for queries and for subscriptions in a stream, and the upgrade to WebSocket.
+//!
+//! What a request may be answered with follows from its `Accept`: a response, a stream, or either. A query or a mutation
+//! is answered with a response if that is accepted, a subscription always with a stream. A body may be a batch, whose
+//! requests run side by side; the answers stand in the order of the requests, and none of them is a stream.
 
 use std::sync::Arc;
 
@@ -11,12 +15,36 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
-use super::negotiate::{MediaType, is_json_body, response_type};
+use super::negotiate::{MediaType, is_json_body, response_type, stream_format};
 use super::read::{self, Refusal, Requests};
-use super::{Gateway, respond};
+use super::{Gateway, respond, subscribe};
 use crate::auth::Principal;
+use crate::live::stream::Format;
 use crate::live::{self, Executor, Problem};
 use crate::schema::{OperationKind, Request, Response as GraphqlResponse};
+
+/// What the client accepts.
+#[derive(Clone, Copy)]
+struct Accepted {
+    response: Option<MediaType>,
+    stream: Option<Format>,
+}
+
+impl Accepted {
+    /// The media type of a response that says what is wrong with the request.
+    fn media(self) -> MediaType {
+        self.response.unwrap_or(MediaType::Json)
+    }
+}
+
+/// What all requests of one exchange have in common.
+struct Exchange<'a, E> {
+    gateway: &'a Gateway<E>,
+    accepted: Accepted,
+    is_get: bool,
+    principal: Arc<Principal>,
+    deadline: Instant,
+}
 
 /// Answers every method.
 pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request: HttpRequest) -> Response {
@@ -28,14 +56,24 @@ pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
     let response = negotiate(&gateway, &parts, &mut body, deadline).await;
+    settle(&gateway, response, &mut body, deadline).await
+}
+
+/// Sees to it that the connection can be used for the next request: nothing is left of the body. If there is too much of
+/// it, the client is told that the connection ends; one that does not know would send its next request on it, in vain.
+pub(super) async fn settle<E>(
+    gateway: &Gateway<E>,
+    response: Response,
+    body: &mut BodyDataStream,
+    deadline: Instant,
+) -> Response {
     if response.status().is_success() {
         return response;
     }
-    // A connection with an unread body cannot be used again, and a client that is not told sends its next request on it.
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return respond::closing(response);
     }
-    match timeout_at(deadline, read::drain(&mut body, gateway.settings.max_body_bytes)).await {
+    match timeout_at(deadline, read::drain(body, gateway.settings.max_body_bytes)).await {
         Ok(true) => response,
         Ok(false) | Err(_) => respond::closing(response),
     }
@@ -47,23 +85,23 @@ async fn negotiate<E: Executor>(
     body: &mut BodyDataStream,
     deadline: Instant,
 ) -> Response {
-    let media = response_type(&parts.headers);
+    let accepted = Accepted { response: response_type(&parts.headers), stream: stream_format(&parts.headers) };
     if parts.method != Method::GET && parts.method != Method::POST {
-        let media = media.unwrap_or(MediaType::Json);
-        let problem = Problem::bad_input("GraphQL requests are POST or, for queries, GET");
-        return respond::wrong_method(media, "GET, POST", problem);
+        let problem = Problem::bad_input("GraphQL requests are POST or, for queries and streams, GET");
+        return respond::wrong_method(accepted.media(), "GET, POST", problem);
     }
-    let Some(media) = media else {
-        let message = "only application/graphql-response+json and application/json can be given";
+    if accepted.response.is_none() && accepted.stream.is_none() {
+        let message = "only application/graphql-response+json, application/json, text/event-stream and \
+                       multipart/mixed can be given";
         return respond::refused(MediaType::Json, StatusCode::NOT_ACCEPTABLE, &Problem::bad_input(message));
-    };
-    let answer = answer(gateway, media, parts, body, deadline).await;
-    answer.unwrap_or_else(|(status, problem)| respond::refused(media, status, &problem))
+    }
+    let answer = answer(gateway, accepted, parts, body, deadline).await;
+    answer.unwrap_or_else(|(status, problem)| respond::refused(accepted.media(), status, &problem))
 }
 
 async fn answer<E: Executor>(
     gateway: &Gateway<E>,
-    media: MediaType,
+    accepted: Accepted,
     parts: &Parts,
     body: &mut BodyDataStream,
     deadline: Instant,
@@ -71,27 +109,39 @@ async fn answer<E: Executor>(
     let principal = gateway.live.authenticator.authenticate(&parts.headers).await;
     let principal = principal.map_err(|error| (StatusCode::UNAUTHORIZED, Problem::from(error)))?;
     let is_get = parts.method == Method::GET;
-    let run = async |request| run(gateway, is_get, request, &principal, deadline).await;
-    if is_get {
-        return Ok(single(media, run(read::url(&parts.uri)?).await));
-    }
-    check_body_type(&parts.headers)?;
-    let body = timeout_at(deadline, read::body(&parts.headers, body, gateway.settings.max_body_bytes)).await;
-    let late = |_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time"));
-    match read::json(&body.map_err(late)??, gateway.settings.max_batch.into())? {
-        Requests::One(request) => Ok(single(media, run(request).await)),
+    let exchange = Exchange { gateway, accepted, is_get, principal, deadline };
+    let resume_after = read::last_event_id(&parts.headers);
+    let requests = match is_get {
+        true => Requests::One(read::url(&parts.uri)?),
+        false => posted(gateway, &parts.headers, body, deadline).await?,
+    };
+    match requests {
+        Requests::One(request) => exchange.one(Request { resume_after, ..request }).await,
+        Requests::Batch(_) if accepted.response.is_none() => {
+            Err((StatusCode::NOT_ACCEPTABLE, Problem::bad_input("a batch is answered with JSON, not with a stream")))
+        }
         Requests::Batch(requests) => {
-            let run = async |request: Result<Request, Problem>| match request {
-                Ok(request) => run(request).await,
-                Err(problem) => Err(Refused::Malformed(problem)),
-            };
-            let answers = join_all(requests.into_iter().map(run)).await;
-            Ok(respond::graphql(media, StatusCode::OK, list(answers)))
+            let answers = join_all(requests.into_iter().map(|request| exchange.of_batch(request))).await;
+            Ok(respond::graphql(accepted.media(), StatusCode::OK, list(answers)))
         }
     }
 }
 
+/// What is in the body of a POST, which has until then to arrive.
+pub(super) async fn posted<E: Executor>(
+    gateway: &Gateway<E>,
+    headers: &HeaderMap,
+    body: &mut BodyDataStream,
+    deadline: Instant,
+) -> Result<Requests, Refusal> {
+    check_body_type(headers)?;
+    let body = timeout_at(deadline, read::body(headers, body, gateway.settings.max_body_bytes)).await;
+    let late = |_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time"));
+    read::json(&body.map_err(late)??, gateway.settings.max_batch.into())
+}
+
 /// Why an operation was not run.
+#[derive(Debug)]
 pub(super) enum Refused {
     /// It is malformed.
     Malformed(Problem),
@@ -112,34 +162,70 @@ impl Refused {
     }
 }
 
-/// Runs one request to its response, before the deadline.
-async fn run<E: Executor>(
+/// The kind of the operation that the request selects, or the response that says why there is none. The document may be
+/// one that is known by its hash.
+pub(super) fn prepare<E: Executor>(
     gateway: &Gateway<E>,
-    is_get: bool,
-    mut request: Request,
-    principal: &Arc<Principal>,
-    deadline: Instant,
-) -> Result<GraphqlResponse, Refused> {
-    let hash = gateway.persisted.resolve(&mut request)?;
-    let executor = &gateway.live.executor;
-    let kind = match executor.operation_kind(&request) {
-        Ok(kind) => kind,
-        Err(response) => return Ok(response),
-    };
-    if let Some(hash) = hash {
+    request: &mut Request,
+) -> Result<Result<OperationKind, GraphqlResponse>, Refused> {
+    let hash = gateway.persisted.resolve(request)?;
+    let kind = gateway.live.executor.operation_kind(request);
+    if let (Ok(_), Some(hash)) = (&kind, hash) {
         gateway.persisted.keep(hash, &request.query);
     }
-    match kind {
-        OperationKind::Query => {}
-        OperationKind::Mutation if !is_get => {}
-        OperationKind::Mutation => return Err(Refused::Method(Problem::bad_input("a mutation must be a POST"))),
-        OperationKind::Subscription => {
-            let message = "a subscription runs over WebSocket, with the subprotocol graphql-transport-ws";
-            return Err(Refused::Request(Problem::bad_input(message)));
+    Ok(kind)
+}
+
+impl<E: Executor> Exchange<'_, E> {
+    /// Answers the only request.
+    async fn one(&self, mut request: Request) -> Result<Response, Refusal> {
+        let Accepted { response, stream } = self.accepted;
+        let media = self.accepted.media();
+        let kind = match prepare(self.gateway, &mut request) {
+            Ok(kind) => kind,
+            Err(refused) => return Ok(single(media, Err(refused))),
+        };
+        let live = &self.gateway.live;
+        match (kind, response, stream) {
+            (Ok(OperationKind::Mutation), ..) if self.is_get => {
+                Ok(single(media, Err(Refused::Method(Problem::bad_input("a mutation must be a POST")))))
+            }
+            (Ok(OperationKind::Subscription), Some(_), Some(format @ Format::Multipart { .. })) => {
+                match subscribe::in_parts(live, format, &self.principal, request).await? {
+                    Ok(response) => Ok(response),
+                    Err(response) => Ok(single(media, Ok(response))),
+                }
+            }
+            (Ok(OperationKind::Subscription), _, Some(format)) | (Ok(_) | Err(_), None, Some(format)) => {
+                subscribe::streamed(live, format, &self.principal, request)
+            }
+            (Err(response), ..) => Ok(single(media, Ok(response))),
+            (Ok(kind), ..) => Ok(single(media, self.execute(kind, request).await)),
         }
     }
-    let response = timeout_at(deadline, executor.execute(request, Arc::clone(principal))).await;
-    response.map_err(|_| Refused::Time(Problem::timeout()))
+
+    /// Answers one request of several.
+    async fn of_batch(&self, request: Result<Request, Problem>) -> Result<GraphqlResponse, Refused> {
+        let mut request = request.map_err(Refused::Malformed)?;
+        match prepare(self.gateway, &mut request)? {
+            Ok(kind) => self.execute(kind, request).await,
+            Err(response) => Ok(response),
+        }
+    }
+
+    /// Runs a query or a mutation to its response, before the deadline.
+    async fn execute(&self, kind: OperationKind, request: Request) -> Result<GraphqlResponse, Refused> {
+        match kind {
+            OperationKind::Query | OperationKind::Mutation => {}
+            OperationKind::Subscription => {
+                let message = "a subscription runs over WebSocket, or over HTTP with Accept: text/event-stream or \
+                               multipart/mixed;subscriptionSpec=1.0";
+                return Err(Refused::Request(Problem::bad_input(message)));
+            }
+        }
+        let response = self.gateway.live.executor.execute(request, Arc::clone(&self.principal));
+        timeout_at(self.deadline, response).await.map_err(|_| Refused::Time(Problem::timeout()))
+    }
 }
 
 fn single(media: MediaType, answer: Result<GraphqlResponse, Refused>) -> Response {

@@ -1,4 +1,4 @@
-//! The HTTP side: GraphQL over HTTP, upgrades to WebSocket, health, and the console page.
+//! The HTTP side: GraphQL over HTTP, upgrades to WebSocket, streams, health, and the console page.
 //!
 //! GraphQL over HTTP follows <https://graphql.github.io/graphql-over-http/draft/>. A request is read into a
 //! [`Request`](crate::schema::Request), handed to the [`Executor`], and its bytes are given back as they are; nothing in
@@ -12,6 +12,9 @@ mod negotiate;
 mod persisted;
 mod read;
 mod respond;
+mod stall;
+mod stream;
+mod subscribe;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,7 @@ use crate::live::{Executor, Live};
 
 pub use health::{NotReady, Readiness};
 pub use persisted::PersistedQueries;
+pub use stall::drop_stalled;
 
 /// How long a browser may remember that an origin is allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
@@ -48,14 +52,15 @@ pub struct Gateway<E> {
 /// All routes.
 pub fn router<E: Executor>(gateway: Gateway<E>) -> Router {
     let gateway = Arc::new(gateway);
-    let graphql = any(graphql::handle::<E>);
+    let (graphql, stream) = (any(graphql::handle::<E>), any(stream::handle::<E>));
     // A layer costs every request; without origins there is none.
-    let graphql = match cors(&gateway.settings.cors_origin) {
-        Some(layer) => graphql.layer(layer),
-        None => graphql,
+    let (graphql, stream) = match cors(&gateway.settings.cors_origin) {
+        Some(layer) => (graphql.layer(layer.clone()), stream.layer(layer)),
+        None => (graphql, stream),
     };
     Router::new()
         .route("/graphql", graphql)
+        .route("/graphql/stream", stream)
         .route("/", get(console::page))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz::<E>))
@@ -76,7 +81,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     };
     let layer = CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         // Tokens are sent by scripts, never by the browser itself, so there is no header to protect.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 
+use crate::live::stream::Format;
+
 /// The media type of a GraphQL response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaType {
@@ -15,14 +17,12 @@ pub enum MediaType {
 /// What the client accepts; `None` if it is nothing that can be given. Without an `Accept` header, and for wildcards,
 /// it is `application/json`, which every client understands.
 pub fn response_type(headers: &HeaderMap) -> Option<MediaType> {
-    let mut values = headers.get_all(ACCEPT).iter().peekable();
-    if values.peek().is_none() {
+    if !headers.contains_key(ACCEPT) {
         return Some(MediaType::Json);
     }
-    let ranges = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let mut graphql_response = Quality::default();
     let mut json = Quality::default();
-    for range in ranges {
+    for range in ranges(headers) {
         let (range, quality) = media_range(range);
         let specificity = match range.as_bytes() {
             b"*/*" => 1,
@@ -43,6 +43,50 @@ pub fn response_type(headers: &HeaderMap) -> Option<MediaType> {
         (new, old) if new == old && graphql_response.specificity == 3 => Some(MediaType::GraphqlResponse),
         _ => Some(MediaType::Json),
     }
+}
+
+/// In which stream the client accepts responses, if it names one: the one that it wants most, or names first. Wildcards
+/// name none: who sends them may not be ready for a response that does not end.
+pub fn stream_format(headers: &HeaderMap) -> Option<Format> {
+    let mut best: Option<(u16, Format)> = None;
+    for range in ranges(headers) {
+        let format = match essence(range) {
+            name if name.eq_ignore_ascii_case("text/event-stream") => Format::EventStream,
+            name if name.eq_ignore_ascii_case("multipart/mixed") => Format::Multipart { has_spec: has_spec(range) },
+            _ => continue,
+        };
+        let (_, permille) = media_range(range);
+        if permille > 0 && best.is_none_or(|(most, _)| permille > most) {
+            best = Some((permille, format));
+        }
+    }
+    best.map(|(_, format)| format)
+}
+
+/// Whether the client accepts plain text; it does if it says nothing.
+pub fn accepts_text(headers: &HeaderMap) -> bool {
+    let accepts = |range| {
+        let (range, permille) = media_range(range);
+        permille > 0 && ["*/*", "text/*", "text/plain"].iter().any(|known| range.eq_ignore_ascii_case(known))
+    };
+    !headers.contains_key(ACCEPT) || ranges(headers).any(accepts)
+}
+
+fn ranges(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
+}
+
+fn essence(range: &str) -> &str {
+    range.split(';').next().unwrap_or_default().trim()
+}
+
+fn has_spec(range: &str) -> bool {
+    range.split(';').any(|parameter| match parameter.split_once('=') {
+        Some((name, value)) => {
+            name.trim().eq_ignore_ascii_case("subscriptionSpec") && value.trim().trim_matches('"') == "1.0"
+        }
+        None => false,
+    })
 }
 
 /// How much a type is wanted, by the most specific range that matches it (RFC 9110, section 12.5.1).
@@ -126,6 +170,32 @@ mod tests {
             }
             assert_eq!(response_type(&headers), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn streams() {
+        const SPEC: Option<Format> = Some(Format::Multipart { has_spec: true });
+        const PLAIN: Option<Format> = Some(Format::Multipart { has_spec: false });
+        const SSE: Option<Format> = Some(Format::EventStream);
+        let cases = [
+            ("text/event-stream", SSE),
+            ("Text/Event-Stream; charset=utf-8", SSE),
+            ("text/event-stream, multipart/mixed", SSE),
+            ("multipart/mixed, text/event-stream", PLAIN),
+            ("multipart/mixed;q=0.5, text/event-stream", SSE),
+            ("multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json;q=0.9", SPEC),
+            ("multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\", application/json", SPEC),
+            ("multipart/mixed;deferSpec=20220824, application/json", PLAIN),
+            ("text/event-stream;q=0", None),
+            ("application/json", None),
+            ("*/*", None),
+            ("text/*", None),
+        ];
+        for (value, expected) in cases {
+            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
+            assert_eq!(stream_format(&headers), expected, "{value}");
+        }
+        assert_eq!(stream_format(&HeaderMap::new()), None);
     }
 
     #[test]

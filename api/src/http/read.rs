@@ -86,8 +86,20 @@ impl Parameters {
             None => return Err(Problem::bad_input("the parameter \"query\" is missing")),
         };
         let variables = self.variables.unwrap_or_default().0;
-        Ok(Request { query, operation_name: self.operation_name, variables, extensions })
+        Ok(Request { query, operation_name: self.operation_name, variables, extensions, resume_after: None })
     }
+}
+
+/// The value of each of these parameters in a URL, if it is there.
+pub fn parameters<const N: usize>(uri: &Uri, names: [&str; N]) -> Result<[Option<String>; N], Refusal> {
+    query_string::parameters(uri.query().unwrap_or_default(), names).map_err(bad_request)
+}
+
+/// Where a client of Server-Sent Events was when its connection broke.
+pub fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    // What is no text is no cursor, and is refused as one.
+    let id = headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    id.filter(|id| !id.is_empty())
 }
 
 /// What a body holds.
@@ -154,7 +166,7 @@ fn wrong_parameters(body: &[u8], error: &serde_json::Error) -> Refusal {
 /// The request in the URL of a GET; `variables` and `extensions` are JSON inside.
 pub fn url(uri: &Uri) -> Result<Request, Refusal> {
     let names = ["query", "operationName", "variables", "extensions"];
-    let parameters = query_string::parameters(uri.query().unwrap_or_default(), names).map_err(bad_request)?;
+    let parameters = parameters(uri, names)?;
     let [query, operation_name, variables, extensions] = parameters;
     let object = |name: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
         None => Ok(None),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::negotiate::MediaType;
 use crate::live::Problem;
+use crate::live::stream::Events;
 use crate::schema::ErrorCode;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -32,6 +33,37 @@ pub fn graphql(media: MediaType, status: StatusCode, body: Bytes) -> Response {
     headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
     // Answers depend on the caller's rights.
     headers.insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// A response that goes on for as long as its operations do.
+pub fn stream(content_type: &'static str, events: Events) -> Response {
+    let mut response = Response::new(Body::from_stream(events));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    // nginx would hold events back until its buffer is full.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Plain text.
+pub fn text(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// A status without a body.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }
 

@@ -364,6 +364,12 @@ async fn readiness_has_reasons() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     let reasons = json!([{"part": "database", "reason": "it does not answer"}]);
     assert_eq!(answer.body, json!({"status": "unavailable", "reasons": reasons}));
+
+    let stale = TestServer::start(&[]).await;
+    stale.fake.stale_since.send_replace(Some(std::time::SystemTime::UNIX_EPOCH));
+    let answer = get(&stale).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.body["reasons"][0]["reason"].as_str().unwrap().contains("since 1970-01-01T"), "{}", answer.body);
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use futures_util::stream::BoxStream;
+use tokio::sync::watch;
 
 use crate::auth::Principal;
-use crate::schema::{Engine, Item, OperationKind, Request, Response};
+use crate::schema::{Engine, OperationKind, Request, Response, Subscribed};
 
 /// Runs GraphQL requests. Cheap to clone.
 pub trait Executor: Clone + Send + Sync + 'static {
@@ -16,12 +17,15 @@ pub trait Executor: Clone + Send + Sync + 'static {
     /// Runs a query or a mutation. A mutation that has begun is finished even if this future is dropped.
     fn execute(&self, request: Request, principal: Arc<Principal>) -> impl Future<Output = Response> + Send;
 
-    /// Starts a subscription.
+    /// Starts a subscription, from where the request resumes if it says so.
     fn subscribe(
         &self,
         request: Request,
         principal: Arc<Principal>,
-    ) -> impl Future<Output = Result<BoxStream<'static, Item>, Response>> + Send;
+    ) -> impl Future<Output = Result<Subscribed, Response>> + Send;
+
+    /// Since when subscriptions may be behind because the log cannot be read; `None` while it can.
+    fn stale_since(&self) -> watch::Receiver<Option<SystemTime>>;
 }
 
 impl Executor for Engine {
@@ -37,7 +41,11 @@ impl Executor for Engine {
         &self,
         request: Request,
         principal: Arc<Principal>,
-    ) -> impl Future<Output = Result<BoxStream<'static, Item>, Response>> + Send {
+    ) -> impl Future<Output = Result<Subscribed, Response>> + Send {
         Engine::subscribe(self, request, principal)
+    }
+
+    fn stale_since(&self) -> watch::Receiver<Option<SystemTime>> {
+        Engine::stale_since(self)
     }
 }

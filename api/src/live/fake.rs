@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, unfold};
+use futures_util::stream::unfold;
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -17,9 +17,11 @@ use super::{Executor, Live};
 use crate::auth::{Authenticator, NewToken, Principal, issue};
 use crate::auth::{KeySource, Secret};
 use crate::config::{Settings, settings};
-use crate::http::{Gateway, NotReady, PersistedQueries, router};
-use crate::schema::{Item, OperationKind, Request, Response};
+use crate::http::{Gateway, NotReady, PersistedQueries, drop_stalled, router};
+use crate::schema::{Item, OperationKind, Request, Response, Subscribed};
 
+/// As the server's, but short.
+const STALL_GRACE: Duration = Duration::from_millis(500);
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// No test waits longer than this for anything.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -31,6 +33,10 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// An operation that waits for what the test makes of it.
 pub struct Started {
+    /// Who runs it.
+    pub sub: Option<String>,
+    /// Where it continues.
+    pub resume_after: Option<String>,
     /// Gives the operation its items; closed when the operation is dropped.
     pub items: mpsc::Sender<Item>,
 }
@@ -55,6 +61,8 @@ pub struct Fake {
     started: mpsc::UnboundedSender<Started>,
     /// Items taken from endless subscriptions.
     pub pulled: Arc<AtomicUsize>,
+    /// Since when the log cannot be read.
+    pub stale_since: Arc<watch::Sender<Option<SystemTime>>>,
 }
 
 fn request_error(code: &str) -> Response {
@@ -66,12 +74,13 @@ impl Fake {
     /// An executor, and the operations that it starts.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Started>) {
         let (sender, started) = mpsc::unbounded_channel();
-        (Self { started: sender, pulled: Arc::default() }, started)
+        (Self { started: sender, pulled: Arc::default(), stale_since: Arc::default() }, started)
     }
 
-    fn start(&self) -> mpsc::Receiver<Item> {
+    fn start(&self, request: &Request, principal: &Principal) -> mpsc::Receiver<Item> {
         let (items, receiver) = mpsc::channel(1);
-        self.started.send(Started { items }).expect("the test goes on");
+        let (sub, resume_after) = (principal.sub.clone(), request.resume_after.clone());
+        self.started.send(Started { sub, resume_after, items }).expect("the test goes on");
         receiver
     }
 }
@@ -90,7 +99,7 @@ impl Executor for Fake {
 
     async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
         let body = if request.query == "{ wait }" {
-            match self.start().recv().await {
+            match self.start(&request, &principal).recv().await {
                 Some(Item::Next { body, .. }) => body,
                 _ => return request_error("BAD_USER_INPUT"),
             }
@@ -100,28 +109,29 @@ impl Executor for Fake {
         Response { body, is_request_error: false }
     }
 
-    async fn subscribe(
-        &self,
-        request: Request,
-        _principal: Arc<Principal>,
-    ) -> Result<BoxStream<'static, Item>, Response> {
-        match request.query.as_str() {
-            "subscription { refused }" => Err(request_error("FORBIDDEN")),
+    async fn subscribe(&self, request: Request, principal: Arc<Principal>) -> Result<Subscribed, Response> {
+        let items = match request.query.as_str() {
+            "subscription { refused }" => return Err(request_error("FORBIDDEN")),
             "subscription { endless }" => {
                 let body = Bytes::from(json!({"data": "x".repeat(16 << 10)}).to_string());
-                let (pulled, running) = (self.pulled.clone(), self.start());
-                Ok(futures_util::stream::repeat_with(move || {
+                let (pulled, running) = (self.pulled.clone(), self.start(&request, &principal));
+                futures_util::stream::repeat_with(move || {
                     let _ = &running;
                     let count = pulled.fetch_add(1, Ordering::SeqCst) + 1;
                     Item::Next { body: body.clone(), cursor: format!("c{count}") }
                 })
-                .boxed())
+                .boxed()
             }
             _ => {
-                let items = self.start();
-                Ok(unfold(items, |mut items| async { items.recv().await.map(|item| (item, items)) }).boxed())
+                let items = self.start(&request, &principal);
+                unfold(items, |mut items| async { items.recv().await.map(|item| (item, items)) }).boxed()
             }
-        }
+        };
+        Ok(Subscribed { cursor: request.resume_after.unwrap_or_else(|| "c0".to_owned()), items })
+    }
+
+    fn stale_since(&self) -> watch::Receiver<Option<SystemTime>> {
+        self.stale_since.subscribe()
     }
 }
 
@@ -158,6 +168,7 @@ impl TestServer {
         let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), persisted, readiness });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
+        let listener = drop_stalled(listener, settings.live.live_write_timeout + STALL_GRACE);
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move {
             tokio::select! {

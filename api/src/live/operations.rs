@@ -1,164 +1,158 @@
-//! The operations of one socket: what each of them sends, and which are running.
+//! The operations of one connection: which are running, and the next output of any of them.
 
 use std::collections::HashMap;
-use std::pin::Pin;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::ws::Message;
-use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable, unfold};
-use futures_util::{FutureExt, Stream, StreamExt, stream};
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable};
+use futures_util::{FutureExt, StreamExt};
 
-use super::message::Frames;
-use super::{Executor, Problem};
+use super::Executor;
+use super::operation::{Output, Outputs, lazily};
 use crate::auth::Principal;
-use crate::schema::{Item, OperationKind, Request, Response};
+use crate::schema::{OperationKind, Request};
 
-/// A message of an operation to its client.
-#[derive(Debug)]
-pub struct Frame {
-    /// Whose it is.
-    pub operation: Arc<str>,
-    /// To be sent.
-    pub message: Message,
-    /// Where to continue after it.
-    pub cursor: Option<String>,
-    /// Whether it is the last of its operation.
-    pub is_last: bool,
+/// Who may run what, and for how long.
+pub(super) struct Terms<'a, E> {
+    pub(super) executor: &'a E,
+    pub(super) principal: &'a Arc<Principal>,
+    pub(super) limit: Duration,
 }
 
-/// The running operations of a socket. The number of them is the caller's to limit, see [`Operations::len`].
+/// The outputs of one, each with its id.
+type Identified = BoxStream<'static, (Arc<str>, Output)>;
+
+/// The running operations of a connection. The number of them is the caller's to limit, see [`Operations::len`].
 #[derive(Default)]
-pub struct Operations {
-    running: HashMap<Arc<str>, AbortHandle>,
-    streams: SelectAll<Abortable<BoxStream<'static, Frame>>>,
+pub(super) struct Operations {
+    running: HashMap<Arc<str>, Running>,
+    streams: SelectAll<Abortable<Identified>>,
+}
+
+#[derive(Default)]
+struct Running {
+    /// `None` while its outputs are still being prepared.
+    handle: Option<AbortHandle>,
+    /// Of a subscription: so that it can go on with other rights.
+    request: Option<Box<Request>>,
+    /// Where it goes on, once it has started.
+    cursor: Option<String>,
 }
 
 impl Operations {
     /// How many are running.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.running.len()
     }
 
     /// Whether one with this id is running.
-    pub fn contains(&self, id: &str) -> bool {
+    pub(super) fn contains(&self, id: &str) -> bool {
         self.running.contains_key(id)
     }
 
-    /// Adds one whose id is not running.
-    pub fn start(&mut self, id: Arc<str>, frames: BoxStream<'static, Frame>) {
-        let (frames, handle) = abortable(frames);
-        self.running.insert(id, handle);
-        self.streams.push(frames);
+    /// Where one goes on, if it is a subscription that has started.
+    pub(super) fn cursor(&self, id: &str) -> Option<&str> {
+        self.running.get(id)?.cursor.as_deref()
     }
 
-    /// Ends one at the client's wish: nothing more is sent for it. An id that is not running is ignored.
-    pub fn stop(&mut self, id: &str) {
-        if let Some(handle) = self.running.remove(id) {
+    /// Adds one whose id is not running.
+    pub(super) fn start<E: Executor>(&mut self, id: Arc<str>, request: Request, terms: &Terms<'_, E>) {
+        self.reserve(Arc::clone(&id));
+        let kept = subscription(terms.executor, &request);
+        let outputs = lazily(terms.executor, request, Arc::clone(terms.principal), terms.limit);
+        self.attach(&id, kept, outputs);
+    }
+
+    /// Takes an id for one whose outputs are being prepared. Whether it was free.
+    pub(super) fn reserve(&mut self, id: Arc<str>) -> bool {
+        match self.running.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(Running::default());
+                true
+            }
+        }
+    }
+
+    /// Adds the outputs of one that was reserved. `false` if it has been stopped since. `request` is that of a
+    /// subscription, see [`subscription`].
+    pub(super) fn attach(&mut self, id: &str, request: Option<Box<Request>>, outputs: Outputs) -> bool {
+        let Some((id, running)) = self.running.get_key_value(id).filter(|(_, running)| running.handle.is_none()) else {
+            return false;
+        };
+        let (id, cursor) = (Arc::clone(id), running.cursor.clone());
+        let handle = Some(self.push(Arc::clone(&id), outputs));
+        self.running.insert(id, Running { handle, request, cursor });
+        true
+    }
+
+    fn push(&mut self, id: Arc<str>, outputs: Outputs) -> AbortHandle {
+        let (outputs, handle) = abortable(outputs.map(move |output| (Arc::clone(&id), output)).boxed());
+        self.streams.push(outputs);
+        handle
+    }
+
+    /// Ends one at the client's wish: nothing more is given of it. Whether it was running.
+    pub(super) fn stop(&mut self, id: &str) -> bool {
+        let Some(running) = self.running.remove(id) else { return false };
+        if let Some(handle) = running.handle {
             handle.abort();
         }
+        true
     }
 
-    /// The next message of any of them. Waits forever while there are none.
-    pub async fn next(&mut self) -> Frame {
-        // Streams that were stopped are still in the set until it is polled, which drops them.
-        match self.streams.next().await {
-            Some(frame) => self.noted(frame),
-            None => std::future::pending().await,
-        }
-    }
-
-    /// The next message if there is one by now.
-    pub fn next_ready(&mut self) -> Option<Frame> {
-        let frame = self.streams.next().now_or_never()??;
-        Some(self.noted(frame))
-    }
-
-    fn noted(&mut self, frame: Frame) -> Frame {
-        if frame.is_last {
-            self.running.remove(&frame.operation);
-        }
-        frame
-    }
-}
-
-/// What an operation sends, from its first to its last message. It runs as the stream is polled.
-pub fn frames<E: Executor>(
-    executor: E,
-    id: Arc<str>,
-    request: Request,
-    principal: Arc<Principal>,
-    request_timeout: Duration,
-) -> BoxStream<'static, Frame> {
-    let operation = Operation { frames: Frames::new(&id), id };
-    match executor.operation_kind(&request) {
-        Err(response) => stream::iter([operation.response_error(&response)]).boxed(),
-        Ok(OperationKind::Query | OperationKind::Mutation) => {
-            let result = async move {
-                let response = tokio::time::timeout(request_timeout, executor.execute(request, principal)).await;
-                stream::iter(match response {
-                    Ok(response) if response.is_request_error => vec![operation.response_error(&response)],
-                    Ok(response) => vec![operation.next(&response.body, None), operation.complete()],
-                    Err(_) => vec![operation.error(Problem::timeout().errors().to_string().as_bytes())],
-                })
-            };
-            result.flatten_stream().boxed()
-        }
-        Ok(OperationKind::Subscription) => {
-            let started = async move {
-                match executor.subscribe(request, principal).await {
-                    Ok(items) => operation.subscription(items).left_stream(),
-                    Err(response) => stream::iter([operation.response_error(&response)]).right_stream(),
-                }
-            };
-            started.flatten_stream().boxed()
-        }
-    }
-}
-
-/// Makes the frames of one operation.
-struct Operation {
-    id: Arc<str>,
-    frames: Frames,
-}
-
-impl Operation {
-    fn subscription(self, items: BoxStream<'static, Item>) -> impl Stream<Item = Frame> + Send + 'static {
-        // `None` once the last message is out.
-        let running = Some((self, items));
-        unfold(running, |running| async move {
-            let (operation, mut items): (Self, Pin<Box<_>>) = running?;
-            match items.next().await {
-                Some(Item::Next { body, cursor }) => {
-                    Some((operation.next(&body, Some(cursor)), Some((operation, items))))
-                }
-                Some(Item::Error(errors)) => Some((operation.error(&errors), None)),
-                None => Some((operation.complete(), None)),
+    /// Lets the subscriptions go on with other rights, each from where it is. Whatever was taken of them must be on its
+    /// way to the client already.
+    pub(super) fn renew<E: Executor>(&mut self, terms: &Terms<'_, E>) {
+        let mut renewed = Vec::new();
+        for (id, running) in &mut self.running {
+            if let (Some(request), Some(handle)) = (&running.request, &running.handle) {
+                handle.abort();
+                let mut request = (**request).clone();
+                request.resume_after = running.cursor.clone().or(request.resume_after);
+                renewed.push((Arc::clone(id), request));
             }
-        })
+        }
+        for (id, request) in renewed {
+            let outputs = lazily(terms.executor, request, Arc::clone(terms.principal), terms.limit);
+            let handle = self.push(Arc::clone(&id), outputs);
+            if let Some(running) = self.running.get_mut(&id) {
+                running.handle = Some(handle);
+            }
+        }
     }
 
-    fn frame(&self, message: Message, cursor: Option<String>, is_last: bool) -> Frame {
-        Frame { operation: self.id.clone(), message, cursor, is_last }
+    /// The next output of any of them. Waits forever while there are none.
+    pub(super) async fn next(&mut self) -> (Arc<str>, Output) {
+        std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
-    fn next(&self, body: &[u8], cursor: Option<String>) -> Frame {
-        self.frame(self.frames.next(body), cursor, false)
+    /// The next output if there is one by now.
+    pub(super) fn next_ready(&mut self) -> Option<(Arc<str>, Output)> {
+        self.next().now_or_never()
     }
 
-    fn complete(&self) -> Frame {
-        self.frame(self.frames.complete(), None, true)
+    /// As [`next`](Self::next). Who adds an operation from another task has to wake the one that polls.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, Output)> {
+        // Streams that were stopped are still in the set until it is polled, which drops them.
+        let Poll::Ready(Some((id, output))) = self.streams.poll_next_unpin(context) else { return Poll::Pending };
+        match &output {
+            Output::Started(cursor) | Output::Next { cursor: Some(cursor), .. } => {
+                if let Some(running) = self.running.get_mut(&id) {
+                    running.cursor = Some(cursor.clone());
+                }
+            }
+            Output::Next { cursor: None, .. } => {}
+            Output::Error(_) | Output::Complete => drop(self.running.remove(&id)),
+        }
+        Poll::Ready((id, output))
     }
+}
 
-    fn error(&self, errors: &[u8]) -> Frame {
-        self.frame(self.frames.error(errors), None, true)
-    }
-
-    /// An `error` message carries the array of errors alone, without the object around it.
-    fn response_error(&self, response: &Response) -> Frame {
-        let object = serde_json::from_slice::<serde_json::Value>(&response.body);
-        let errors = object.ok().and_then(|mut object| object.get_mut("errors").map(serde_json::Value::take));
-        let errors = errors.expect("a response with a request error is an object with \"errors\"");
-        self.error(errors.to_string().as_bytes())
-    }
+/// The request again if it is one of a subscription, to be kept for [`Operations::renew`].
+pub(super) fn subscription<E: Executor>(executor: &E, request: &Request) -> Option<Box<Request>> {
+    let kind = executor.operation_kind(request);
+    matches!(kind, Ok(OperationKind::Subscription)).then(|| Box::new(request.clone()))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use entity::{EventId, Position, TransactionId};
 use serde_json::{Value, json};
 
-use super::{ChangeKind, Event};
+use super::{ChangeKind, Event, departure};
 use crate::catalog::{Catalog, FieldId, ResourceId, Row};
 use crate::database::{Dialect, Error, Sql, Transaction};
 
@@ -84,6 +84,7 @@ pub async fn append(
         position = position.next();
         appended.push(Arc::new(event.at_position(catalog, position)));
     }
+    departure::record(transaction, catalog, &appended).await?;
     Ok(appended)
 }
 

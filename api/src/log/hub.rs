@@ -5,7 +5,7 @@
 //! anything. A wake-up carries no data; losing one costs latency only, because the hub also looks on a timer.
 
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use entity::{Epoch, Position};
 use tokio::sync::{Notify, watch};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ring::Ring;
 use super::{CHANNEL, Cursor, CursorError, Error, Event, read};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Lineage};
 use crate::database::{self, Database};
 
 /// Events read from the database in one statement.
@@ -21,6 +21,9 @@ const READ_LIMIT: u64 = 1000;
 
 /// How long the hub waits at most before it looks for new events by itself.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// After this long without an answer of the database followers are told that what they have may be stale.
+const STALE_AFTER: Duration = Duration::from_secs(3);
 
 /// The hub. Cheap to clone.
 #[derive(Clone)]
@@ -30,11 +33,13 @@ pub struct Hub {
 
 struct Inner {
     database: Database,
-    catalog: Arc<Catalog>,
+    lineage: Arc<Lineage>,
     epoch: Epoch,
     ring: RwLock<Ring>,
     /// The last position that the ring has taken.
     tail: watch::Sender<Position>,
+    /// Since when the log cannot be read; `None` while it can.
+    stale_since: watch::Sender<Option<SystemTime>>,
     wake: Notify,
     announce: Notify,
 }
@@ -43,12 +48,14 @@ impl Hub {
     /// A hub that starts at the end of the log.
     pub async fn open(database: Database, catalog: Arc<Catalog>) -> Result<Self, database::Error> {
         let head = read::head(&database).await?;
+        let lineage = Arc::new(read::lineage(&database, catalog).await?);
         let inner = Inner {
             database,
-            catalog,
+            lineage,
             epoch: head.epoch,
             ring: RwLock::default(),
             tail: watch::Sender::new(head.position),
+            stale_since: watch::Sender::new(None),
             wake: Notify::new(),
             announce: Notify::new(),
         };
@@ -58,9 +65,7 @@ impl Hub {
     /// Reads the log until it is told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
-            if let Err(error) = self.read_new().await {
-                tracing::warn!(%error, "the log cannot be read; trying again");
-            }
+            self.refresh().await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.inner.wake.notified() => {}
@@ -124,10 +129,43 @@ impl Hub {
         self.inner.wake.notify_one();
     }
 
+    /// Reads what is new. While that fails, or has no answer, the hub says that it is stale.
+    async fn refresh(&self) {
+        let reading = self.read_new();
+        tokio::pin!(reading);
+        let outcome = match tokio::time::timeout(STALE_AFTER, &mut reading).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                tracing::warn!("the database does not answer; what followers have may be stale");
+                self.say_stale(true);
+                reading.await
+            }
+        };
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, "the log cannot be read; trying again");
+        }
+        self.say_stale(outcome.is_err());
+    }
+
+    fn say_stale(&self, is_stale: bool) {
+        self.inner.stale_since.send_if_modified(|since| {
+            let is_news = since.is_some() != is_stale;
+            if is_news {
+                *since = is_stale.then(SystemTime::now);
+            }
+            is_news
+        });
+    }
+
+    /// Since when the log could not be read; `None` while it can. Followers stay where they are meanwhile.
+    pub fn stale_since(&self) -> watch::Receiver<Option<SystemTime>> {
+        self.inner.stale_since.subscribe()
+    }
+
     async fn read_new(&self) -> Result<(), Error> {
         loop {
             let tail = self.tail();
-            let events = read::after(&self.inner.database, &self.inner.catalog, tail, READ_LIMIT).await?;
+            let events = read::after(&self.inner.database, &self.inner.lineage, tail, READ_LIMIT).await?;
             let Some(last) = events.last() else { return Ok(()) };
             let (last, is_all) = (last.position, (events.len() as u64) < READ_LIMIT);
             self.inner.ring.write().expect("nobody panics while holding the ring").extend(events);
@@ -141,6 +179,11 @@ impl Hub {
     /// The last position that the hub has read.
     pub fn tail(&self) -> Position {
         *self.inner.tail.borrow()
+    }
+
+    /// How events are read that are older than the resource file.
+    pub fn lineage(&self) -> &Arc<Lineage> {
+        &self.inner.lineage
     }
 
     /// Which history of the log this is.
@@ -178,7 +221,7 @@ impl Hub {
         if let Some(events) = self.in_ring(position, limit) {
             return Ok(events);
         }
-        read::after(&self.inner.database, &self.inner.catalog, position, (limit as u64).min(READ_LIMIT)).await
+        read::after(&self.inner.database, &self.inner.lineage, position, (limit as u64).min(READ_LIMIT)).await
     }
 
     fn in_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {

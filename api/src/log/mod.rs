@@ -12,6 +12,7 @@
 
 pub mod append;
 pub mod cursor;
+mod departure;
 pub mod event;
 pub mod hub;
 pub mod read;

@@ -1,21 +1,29 @@
 //! The query `changes`: the log, oldest first, as the caller may see it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use entity::Position;
 
-use super::core::{Core, database_error, position_error};
+use super::core::{Core, as_of_error, database_error, position_error};
 use super::document::{GraphqlError, Selected};
 use super::follower::{Wanted, change_plans, expired};
+use super::plan::change::may_know;
 use super::plan::connection::{PageInfo, PageInfoField, page_info, page_size, write_page_info};
 use super::plan::context::{Context, bad_input};
 use super::plan::{ChangePlan, Key, Output, Rendering};
 use crate::catalog::{Filter, Needs, ResourceId};
 use crate::log;
 
-/// Events looked at for one page. A page may be shorter than asked for when this many have passed that the caller does
-/// not see; its `endCursor` goes on from there.
-const MAX_SCANNED: usize = 10_000;
+/// Events of the wanted types and kinds that are looked at for one page, to find those that the caller may see. A page may
+/// be shorter than asked for when so many have passed; its `endCursor` goes on from there.
+const MAX_JUDGED: usize = 2_000;
+
+/// Positions that are passed for one page; the same holds for them.
+const MAX_PASSED: i64 = 100_000;
+
+/// Positions of which the database looks for wanted events at once.
+const WINDOW: i64 = 10_000;
 
 /// Events read at once.
 const BATCH: usize = 500;
@@ -27,8 +35,8 @@ pub(crate) struct ChangesPlan {
     after: Option<String>,
     limit: usize,
     wanted: Wanted,
-    /// The rows that the caller may see, and the related rows that must be known to say so.
-    visible: HashMap<ResourceId, (Filter, Needs)>,
+    /// The rows that the caller may see.
+    visible: HashMap<ResourceId, Filter>,
     fields: Vec<(Key, Field)>,
 }
 
@@ -43,6 +51,15 @@ enum EdgeField {
     TypeName,
     Cursor,
     Node(Plans),
+}
+
+/// The events of a page.
+struct Scan {
+    found: Vec<Arc<log::Event>>,
+    /// The last position that was looked at.
+    scanned: Position,
+    /// Whether there are more positions, or more events for this caller.
+    has_more: bool,
 }
 
 impl ChangesPlan {
@@ -66,13 +83,7 @@ impl ChangesPlan {
             }
             Ok(fields)
         })?;
-        let visible = wanted.resources().into_iter().map(|resource| {
-            let filter = context.visible(resource);
-            let mut needs = Needs::default();
-            filter.add_needs(&mut needs);
-            (resource, (filter, needs))
-        });
-        let visible = visible.collect();
+        let visible = wanted.resources().into_iter().map(|resource| (resource, context.visible(resource))).collect();
         let after = arguments.text("after").map(str::to_owned);
         Ok(Self { after, limit: limit as usize, wanted, visible, fields })
     }
@@ -85,41 +96,13 @@ impl ChangesPlan {
         };
         // A reader that has just written must find its own events, even if the hub has not read them yet.
         let head = log::read::head(&core.database).await.map_err(|error| database_error(&error))?;
-        let mut found = Vec::new();
-        let mut scanned = start;
-        let mut count = 0;
-        let has_more = 'scan: loop {
-            if scanned >= head.position {
-                break false;
-            }
-            if count >= MAX_SCANNED {
-                break true;
-            }
-            let events = log::read::after(&core.database, &core.catalog, scanned, BATCH as u64).await;
-            let events = events.map_err(|error| match error {
-                log::Error::Expired => expired(),
-                log::Error::Database(error) => database_error(&error),
-            })?;
-            if events.is_empty() {
-                break false;
-            }
-            for event in events {
-                if self.wanted.takes(&event) && self.is_visible(core, &event).await? {
-                    if found.len() == self.limit {
-                        break 'scan true;
-                    }
-                    found.push(std::sync::Arc::clone(&event));
-                }
-                scanned = event.position;
-                count += 1;
-            }
-        };
+        let Scan { found, scanned, has_more } = self.scan(core, start, head.position).await?;
         let mut rendered: Vec<(&log::Event, HashMap<usize, Rendering<'_>>)> = Vec::with_capacity(found.len());
         for event in &found {
             let mut renderings = HashMap::new();
             for (index, plans) in self.plans().enumerate() {
                 if let Some((plan, needs)) = plans.get(&event.resource) {
-                    let images = core.as_of.images(event, needs).await.map_err(|error| database_error(&error))?;
+                    let images = core.as_of.images(event, needs).await.map_err(|error| as_of_error(&error))?;
                     let rendering = plan.render(&core.database, &core.catalog, event, &images).await;
                     if let Some(rendering) = rendering.map_err(|error| database_error(&error))? {
                         renderings.insert(index, rendering);
@@ -139,6 +122,43 @@ impl ChangesPlan {
         Ok(())
     }
 
+    /// Looks for the events of the page.
+    async fn scan(&self, core: &Core, start: Position, head: Position) -> Result<Scan, GraphqlError> {
+        let mut scan = Scan { found: Vec::new(), scanned: start, has_more: false };
+        let mut judged = 0;
+        while scan.scanned < head {
+            if judged >= MAX_JUDGED || scan.scanned.get() - start.get() >= MAX_PASSED {
+                scan.has_more = true;
+                break;
+            }
+            let until = Position::new(head.get().min(scan.scanned.get() + WINDOW));
+            let until = until.map_err(|error| database_error(&error))?;
+            let (database, wanted) = (&core.database, self.wanted.kinds());
+            let events =
+                log::read::matching(database, core.hub.lineage(), wanted, scan.scanned, until, BATCH as u64).await;
+            let events = events.map_err(|error| match error {
+                log::Error::Expired => expired(),
+                log::Error::Database(error) => database_error(&error),
+            })?;
+            let is_all = events.len() < BATCH;
+            for event in events {
+                if self.wanted.takes(&event) && self.is_visible(core, &event).await? {
+                    if scan.found.len() == self.limit {
+                        scan.has_more = true;
+                        return Ok(scan);
+                    }
+                    scan.found.push(Arc::clone(&event));
+                }
+                scan.scanned = event.position;
+                judged += 1;
+            }
+            if is_all {
+                scan.scanned = until;
+            }
+        }
+        Ok(scan)
+    }
+
     /// The plans in the order of [`Self::write`].
     fn plans(&self) -> impl Iterator<Item = &Plans> {
         self.fields.iter().flat_map(|(_, field)| match field {
@@ -155,9 +175,8 @@ impl ChangesPlan {
     }
 
     async fn is_visible(&self, core: &Core, event: &log::Event) -> Result<bool, GraphqlError> {
-        let Some((filter, needs)) = self.visible.get(&event.resource) else { return Ok(false) };
-        let images = core.as_of.images(event, needs).await.map_err(|error| database_error(&error))?;
-        Ok([&images.before, &images.after].into_iter().flatten().any(|image| filter.matches(image)))
+        let Some(filter) = self.visible.get(&event.resource) else { return Ok(false) };
+        may_know(&core.as_of, filter, event).await.map_err(|error| database_error(&error))
     }
 
     fn write(&self, events: &[(&log::Event, HashMap<usize, Rendering<'_>>)], info: &PageInfo, out: &mut Output<'_>) {

@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::log::hub::PositionError;
 use crate::log::{CursorError, Hub};
-use crate::store::{AsOf, Writer, writer};
+use crate::store::{AsOf, Writer, as_of, writer};
 
 /// The parts of the engine. They live as long as the server.
 pub(crate) struct Core {
@@ -23,6 +23,14 @@ pub(crate) struct Core {
 pub(crate) fn database_error(error: &dyn std::error::Error) -> GraphqlError {
     tracing::error!(%error, "a request failed in the database");
     GraphqlError::new(ErrorCode::Internal, "The server could not read its database. Try again.")
+}
+
+/// An event whose related rows cannot be told.
+pub(crate) fn as_of_error(error: &as_of::Error) -> GraphqlError {
+    match error {
+        as_of::Error::Database(error) => database_error(error),
+        as_of::Error::TooManyRows => GraphqlError::new(ErrorCode::CostLimitExceeded, format!("{error}.")),
+    }
 }
 
 /// A cursor that is refused.
@@ -52,7 +60,14 @@ pub(crate) fn writer_error(error: &writer::Error) -> GraphqlError {
         }
         writer::Error::Database(error) => {
             tracing::error!(%error, "a mutation failed in the database");
-            GraphqlError::new(ErrorCode::Internal, "The server could not write to its database. Try again.")
+            let message = "The server could not write to its database. Nothing was written; try again.";
+            GraphqlError::new(ErrorCode::Internal, message)
+        }
+        writer::Error::InDoubt(error) => {
+            tracing::error!(%error, "it is not known what became of a mutation");
+            let message = "The server lost its database while it wrote: this was written as a whole, or not at all. \
+                           Try again with the same idempotencyKey, or look first.";
+            GraphqlError::new(ErrorCode::Internal, message)
         }
     }
 }

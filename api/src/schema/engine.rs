@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use futures_util::future::join_all;
-use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use super::core::{Core, database_error, position_error};
 use super::document::{
@@ -19,7 +20,7 @@ use super::mutation::MutationPlan;
 use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
-use super::request::{Item, OperationKind, Request, Response};
+use super::request::{OperationKind, Request, Response, Subscribed};
 use super::webhooks::{self, Webhooks};
 use super::{debug, subscription, types};
 use crate::auth::Principal;
@@ -86,7 +87,7 @@ impl Engine {
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
         let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
         let documents = Documents::new(types::build(&catalog)?.sdl)?;
-        let as_of = AsOf::new(database.clone(), Arc::clone(&catalog));
+        let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
         let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
         let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
         let renderer = Arc::new(Renderer { core: Arc::clone(&core) });
@@ -131,7 +132,8 @@ impl Engine {
                 })
             }
             OperationKind::Subscription => {
-                let message = "Subscriptions need a WebSocket, with the subprotocol graphql-transport-ws.";
+                let message =
+                    "Subscriptions need a transport that streams: a WebSocket, or HTTP with Accept: text/event-stream.";
                 request_error(&[GraphqlError::new(ErrorCode::BadUserInput, message)])
             }
         }
@@ -169,16 +171,12 @@ impl Engine {
         respond(roots, extensions.as_ref())
     }
 
-    /// Starts a subscription, from its `after` argument or from now.
-    pub async fn subscribe(
-        &self,
-        request: Request,
-        principal: Arc<Principal>,
-    ) -> Result<BoxStream<'static, Item>, Response> {
+    /// Starts a subscription, from where the request resumes, from its `after` argument, or from now.
+    pub async fn subscribe(&self, request: Request, principal: Arc<Principal>) -> Result<Subscribed, Response> {
         let (follower, after) =
             follow(&self.core, &request, &principal, false).map_err(|errors| request_error(&errors))?;
         let hub = &self.core.hub;
-        let position = match after {
+        let position = match request.resume_after.or(after) {
             Some(cursor) => {
                 let position = hub.position(&cursor).await;
                 position.map_err(|error| request_error(&[position_error(&error)]))?
@@ -189,7 +187,13 @@ impl Engine {
                 head.map_err(|error| request_error(&[database_error(&error)]))?.position
             }
         };
-        Ok(subscription::stream(Arc::clone(&self.core), follower, position))
+        let cursor = hub.cursor(position);
+        Ok(Subscribed { cursor, items: subscription::stream(Arc::clone(&self.core), follower, position) })
+    }
+
+    /// Since when the log could not be read; `None` while it can.
+    pub fn stale_since(&self) -> watch::Receiver<Option<SystemTime>> {
+        self.core.hub.stale_since()
     }
 
     async fn run_query(
@@ -201,7 +205,7 @@ impl Engine {
         plan: Planned<RootPlan>,
     ) -> Root {
         let mut out = Output::new(&self.core.catalog, &self.core.hub);
-        out.path.push(PathSegment::Field(field.key.to_owned()));
+        out.path.push(PathSegment::Field(field.key.into()));
         let webhooks = self.webhooks(operation, principal);
         let result = match plan {
             Ok(Some(plan)) => plan.run(&webhooks, database, field, &mut out).await,
@@ -219,7 +223,7 @@ impl Engine {
         plan: Planned<MutationPlan>,
     ) -> Root {
         let mut out = Output::new(&self.core.catalog, &self.core.hub);
-        out.path.push(PathSegment::Field(field.key.to_owned()));
+        out.path.push(PathSegment::Field(field.key.into()));
         let result = match plan {
             Ok(Some(plan)) => plan.run(&self.core, principal, &mut out).await,
             Ok(None) if field.name == "__typename" => {

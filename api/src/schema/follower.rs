@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
-use super::core::Core;
-use super::document::{ErrorCode, GraphqlError, Operation, Selected, write_errors};
+use super::core::{Core, as_of_error};
+use super::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected, write_errors};
 use super::plan::context::{Arguments, bad_input};
 use super::plan::{ChangePlan, Context, Key, Output, filter, located};
 use super::request::{OperationKind, Request};
@@ -16,6 +16,7 @@ use crate::catalog::{Catalog, Filter, Needs, ResourceId};
 use crate::database::Error;
 use crate::log::{ChangeKind, Event};
 use crate::schema::types::names::Names;
+use crate::store::as_of;
 
 /// What a follower makes of events. Immutable; may serve many subscribers.
 pub(crate) struct Follower {
@@ -41,6 +42,11 @@ impl Wanted {
     /// Whether this event is wanted.
     pub(crate) fn takes(&self, event: &Event) -> bool {
         self.0.contains(&(event.resource, event.kind))
+    }
+
+    /// Each resource with each kind of its events that is wanted.
+    pub(crate) fn kinds(&self) -> &[(ResourceId, ChangeKind)] {
+        &self.0
     }
 
     /// The resources of which events are wanted.
@@ -87,11 +93,13 @@ impl Wanted {
     /// Events with these names: `product.created`, `order_line.*`, `*`.
     pub(crate) fn of_names(catalog: &Catalog, names: &[&str]) -> Result<Self, String> {
         let mut wanted = Vec::new();
-        for (id, resource) in catalog.resources() {
+        for (id, _) in catalog.resources() {
             for kind in ChangeKind::ALL {
                 let matches = |name: &&str| match name.split_once('.') {
                     None => *name == "*",
-                    Some((prefix, verb)) => prefix == resource.prefix && (verb == "*" || verb == kind.verb()),
+                    Some((prefix, verb)) => {
+                        catalog.find_prefix(prefix) == Some(id) && (verb == "*" || verb == kind.verb())
+                    }
                 };
                 if names.iter().any(matches) {
                     wanted.push((id, kind));
@@ -150,7 +158,14 @@ impl Follower {
             return Ok(None);
         }
         let Some((plan, needs)) = self.plans.get(&event.resource) else { return Ok(None) };
-        let images = core.as_of.images(event, needs).await?;
+        let images = match core.as_of.images(event, needs).await {
+            Ok(images) => images,
+            Err(as_of::Error::Database(error)) => return Err(error),
+            Err(error @ as_of::Error::TooManyRows) => {
+                let may_know = plan.may_know(&core.as_of, event).await?;
+                return Ok(may_know.then(|| self.unjudged(as_of_error(&error))));
+            }
+        };
         let Some(rendering) = plan.render(&core.database, &core.catalog, event, &images).await? else {
             return Ok(None);
         };
@@ -162,6 +177,14 @@ impl Follower {
             Bytes::from(bytes)
         });
         Ok(Some(Rendered { data: out.bytes.into(), errors }))
+    }
+
+    /// What stands for an event of which it cannot be said whether it is for this follower. It stays so however often it
+    /// is tried, so it is told and not tried again.
+    fn unjudged(&self, error: GraphqlError) -> Rendered {
+        let mut errors = Vec::new();
+        write_errors(&[error.with_path(vec![PathSegment::Field(self.key.name.clone())])], &mut errors);
+        Rendered { data: Bytes::from_static(b"null"), errors: Some(errors.into()) }
     }
 }
 

@@ -28,7 +28,7 @@ mod webhooks;
 pub use document::ErrorCode;
 pub use engine::{Engine, EngineParts, Error};
 pub use renderer::Renderer;
-pub use request::{Item, OperationKind, Request, Response};
+pub use request::{Item, OperationKind, Request, Response, Subscribed};
 
 #[cfg(test)]
 mod tests;

@@ -163,6 +163,7 @@ impl Group {
         let list = List {
             via: None,
             filter: by_id.and(context.visible(resource)),
+            search: None,
             order: vec![OrderTerm {
                 through: Vec::new(),
                 field: Resource::ID,
@@ -173,6 +174,9 @@ impl Group {
             shape,
             wants_rows: true,
             wants_total: false,
+            wants_cursors: true,
+            aggregates: Vec::new(),
+            groupings: Vec::new(),
         };
         Ok(Self { plan, list })
     }

@@ -1,6 +1,7 @@
 //! What a transport hands to the [`Engine`](super::Engine), and what it gets back.
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
 
 /// A GraphQL request, already read from its transport.
@@ -14,6 +15,9 @@ pub struct Request {
     pub variables: Map<String, Value>,
     /// Protocol extensions of the client.
     pub extensions: Map<String, Value>,
+    /// The cursor after which a subscription goes on, in place of what its document says: the transport knows better
+    /// what its client has.
+    pub resume_after: Option<String>,
 }
 
 /// The kind of an operation.
@@ -45,6 +49,14 @@ pub struct Response {
     pub body: Bytes,
     /// A request error: the document was not run at all and there is no `data`.
     pub is_request_error: bool,
+}
+
+/// A subscription that has started.
+pub struct Subscribed {
+    /// Where it starts: continuing after this cursor misses nothing, even if no item ever came.
+    pub cursor: String,
+    /// What it brings.
+    pub items: BoxStream<'static, Item>,
 }
 
 /// One item of a subscription.

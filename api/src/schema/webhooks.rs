@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::core::{Core, database_error, writer_error};
 use super::document::{ErrorCode, GraphqlError, Operation, Selected};
+use super::input;
 use super::plan::connection::page_size;
 use super::plan::context::{Arguments, bad_input};
 use super::plan::{Context, Output};
@@ -19,8 +20,9 @@ use crate::auth::Principal;
 use crate::catalog::datum::format_instant;
 use crate::catalog::type_id;
 use crate::log::{Cursor, Event};
+use crate::store::writer::{Key, Violation};
 use crate::webhook::registry::{
-    self, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, UserError, WebhookPatch,
+    self, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, Snapshot, WebhookPatch,
 };
 use crate::webhook::row::Webhook;
 
@@ -99,10 +101,11 @@ impl Webhooks<'_> {
             "webhooks" => self.webhooks(field, &arguments).await?,
             name => {
                 let input = Arguments(arguments.get("input").and_then(Value::as_object).cloned().unwrap_or_default());
-                let mut payload = match name {
-                    "createWebhook" => self.create(field, &input).await?,
-                    "updateWebhook" => self.update(field, &input).await?,
-                    _ => self.delete(&input).await?,
+                let mut payload = match (input::key(self.principal, name, &input.0), name) {
+                    (Err(violation), _) => refused(registry::Error::Refused(vec![violation]))?,
+                    (Ok(key), "createWebhook") => self.create(field, &input, key).await?,
+                    (Ok(key), "updateWebhook") => self.update(field, &input, key).await?,
+                    (Ok(key), _) => self.delete(&input, key).await?,
                 };
                 payload.insert("clientMutationId".to_owned(), json!(input.text("clientMutationId")));
                 Value::Object(payload)
@@ -116,7 +119,7 @@ impl Webhooks<'_> {
         let Some(id) = type_id::parse_prefixed(Webhook::PREFIX, id) else { return Ok(Value::Null) };
         let found = self.registry.get(self.principal, WebhookId(id)).await;
         match found.map_err(|error| database_error(&error))? {
-            Some(webhook) => Ok(Value::Object(self.object(selected, &webhook).await?)),
+            Some(webhook) => Ok(Value::Object(self.object(selected, &self.now(&webhook)).await?)),
             None => Ok(Value::Null),
         }
     }
@@ -141,7 +144,7 @@ impl Webhooks<'_> {
         let found = self.registry.by_ids(self.principal, ids).await.map_err(|error| database_error(&error))?;
         let mut objects = HashMap::with_capacity(found.len());
         for webhook in &found {
-            objects.insert(webhook.id, Value::Object(self.object(selected, webhook).await?));
+            objects.insert(webhook.id, Value::Object(self.object(selected, &self.now(webhook)).await?));
         }
         Ok(objects)
     }
@@ -174,21 +177,23 @@ impl Webhooks<'_> {
         for webhook in &found {
             let mut object = Object::new();
             for selected in &nodes {
-                object.extend(self.object(selected, webhook).await?);
+                object.extend(self.object(selected, &self.now(webhook)).await?);
             }
-            rows.push((webhook_id(webhook), object));
+            rows.push((webhook_id(webhook.id), object));
         }
         Ok(connection(rows, has_next, after.is_some()))
     }
 
-    async fn object(&self, selected: &Selected<'_>, webhook: &Webhook) -> Result<Object, GraphqlError> {
-        let hub = &self.core.hub;
-        let headers: Vec<_> =
-            webhook.headers.names().map(|name| json!({"name": name, "value": "(redacted)"})).collect();
+    fn now(&self, webhook: &Webhook) -> Snapshot {
+        Snapshot::of(webhook, self.core.hub.tail())
+    }
+
+    async fn object(&self, selected: &Selected<'_>, webhook: &Snapshot) -> Result<Object, GraphqlError> {
+        let headers: Vec<_> = webhook.headers.iter().map(|name| json!({"name": name, "value": "(redacted)"})).collect();
         let variables = (!webhook.variables.is_empty()).then(|| webhook.variables.clone());
         let mut object = into_object(json!({
             "__typename": "Webhook",
-            "id": webhook_id(webhook),
+            "id": webhook_id(webhook.id),
             "url": webhook.url,
             "query": webhook.query,
             "variables": variables,
@@ -200,25 +205,25 @@ impl Webhooks<'_> {
             "status": webhook.status.to_value(),
             "statusReason": webhook.status_reason,
             "owner": webhook.owner,
-            "cursor": hub.cursor(webhook.position),
-            "lag": (hub.tail().get() - webhook.position.get()).max(0),
+            "cursor": self.core.hub.cursor(webhook.position),
+            "lag": webhook.lag,
             "createdAt": format_instant(webhook.created_at),
             "updatedAt": format_instant(webhook.updated_at),
         }));
         for field in self.operation.sub_fields(selected, "Webhook") {
             if field.name == "deliveries" {
-                object.insert(tree::slot(&field), self.deliveries(&field, webhook).await?);
+                object.insert(tree::slot(&field), self.deliveries(&field, webhook.id).await?);
             }
         }
         Ok(object)
     }
 
-    async fn deliveries(&self, field: &Selected<'_>, webhook: &Webhook) -> Result<Value, GraphqlError> {
+    async fn deliveries(&self, field: &Selected<'_>, webhook: WebhookId) -> Result<Value, GraphqlError> {
         let arguments = Arguments(self.operation.arguments(field)?);
         let (limit, _) = page_size(&arguments)?;
         let status = arguments.text("status").and_then(|name| DeliveryStatus::try_from_value(&name.to_owned()).ok());
         let before = arguments.text("after").map(|text| self.cursor(text)).transpose()?;
-        let found = self.registry.deliveries(self.principal, webhook.id, status, before, limit as usize + 1).await;
+        let found = self.registry.deliveries(self.principal, webhook, status, before, limit as usize + 1).await;
         let mut found = found.map_err(|error| database_error(&error))?;
         let has_next = found.len() > limit as usize;
         found.truncate(limit as usize);
@@ -231,7 +236,7 @@ impl Webhooks<'_> {
         Cursor::decode(text).map(|cursor| cursor.position).map_err(refused)
     }
 
-    async fn create(&self, field: &Selected<'_>, input: &Arguments) -> Result<Object, GraphqlError> {
+    async fn create(&self, field: &Selected<'_>, input: &Arguments, key: Option<Key>) -> Result<Object, GraphqlError> {
         let new = NewWebhook {
             url: input.text("url").unwrap_or_default().to_owned(),
             document: document(input)?,
@@ -239,16 +244,17 @@ impl Webhooks<'_> {
             headers: headers(input).unwrap_or_default(),
             max_in_flight: input.int("maxInFlight").unwrap_or_default(),
         };
-        match self.registry.create(self.principal, new).await {
+        match self.registry.create(self.principal, new, key).await {
             Ok(created) => {
                 let webhook = self.payload_object(field, "CreateWebhookPayload", &created.webhook).await?;
-                Ok(into_object(json!({"webhook": webhook, "secret": created.secret.expose(), "userErrors": []})))
+                let secret = created.secret.map(|secret| secret.expose());
+                Ok(into_object(json!({"webhook": webhook, "secret": secret, "userErrors": []})))
             }
             Err(error) => refused(error),
         }
     }
 
-    async fn update(&self, field: &Selected<'_>, input: &Arguments) -> Result<Object, GraphqlError> {
+    async fn update(&self, field: &Selected<'_>, input: &Arguments, key: Option<Key>) -> Result<Object, GraphqlError> {
         let Some(id) = id(input) else { return Ok(not_found()) };
         let patch = WebhookPatch {
             url: input.text("url").map(str::to_owned),
@@ -258,7 +264,7 @@ impl Webhooks<'_> {
             max_in_flight: input.int("maxInFlight"),
             status: input.text("status").and_then(|name| Status::try_from_value(&name.to_owned()).ok()),
         };
-        match self.registry.update(self.principal, id, patch).await {
+        match self.registry.update(self.principal, id, patch, key).await {
             Ok(webhook) => {
                 let webhook = self.payload_object(field, "UpdateWebhookPayload", &webhook).await?;
                 Ok(into_object(json!({"webhook": webhook, "userErrors": []})))
@@ -271,7 +277,7 @@ impl Webhooks<'_> {
         &self,
         field: &Selected<'_>,
         payload: &str,
-        webhook: &Webhook,
+        webhook: &Snapshot,
     ) -> Result<Object, GraphqlError> {
         let mut object = Object::new();
         for selected in self.operation.sub_fields(field, payload) {
@@ -282,9 +288,9 @@ impl Webhooks<'_> {
         Ok(object)
     }
 
-    async fn delete(&self, input: &Arguments) -> Result<Object, GraphqlError> {
+    async fn delete(&self, input: &Arguments, key: Option<Key>) -> Result<Object, GraphqlError> {
         let Some(id) = id(input) else { return Ok(not_found()) };
-        match self.registry.delete(self.principal, id).await {
+        match self.registry.delete(self.principal, id, key).await {
             Ok(()) => Ok(into_object(json!({"deletedWebhookId": input.text("id"), "userErrors": []}))),
             Err(error) => refused(error),
         }
@@ -295,8 +301,8 @@ fn id(input: &Arguments) -> Option<WebhookId> {
     type_id::parse_prefixed(Webhook::PREFIX, input.text("id")?).map(WebhookId)
 }
 
-fn webhook_id(webhook: &Webhook) -> String {
-    type_id::format(Webhook::PREFIX, webhook.id.get())
+fn webhook_id(webhook: WebhookId) -> String {
+    type_id::format(Webhook::PREFIX, webhook.get())
 }
 
 fn document(input: &Arguments) -> Result<Document, GraphqlError> {
@@ -328,7 +334,7 @@ fn refused(error: registry::Error) -> Result<Object, GraphqlError> {
     }
 }
 
-fn user_error(error: &UserError) -> Value {
+fn user_error(error: &Violation) -> Value {
     json!({"code": error.code.name(), "message": error.message, "path": error.path})
 }
 

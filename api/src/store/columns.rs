@@ -20,14 +20,8 @@ pub(super) fn push_json(sql: &mut Sql, alias: &str, field: &Field) {
             // `hex(NULL)` is an empty text.
             wrapped(sql, "lower(nullif(hex(", "),''))");
         }
-        // SQLite's own JSON keeps 15 digits of a float; 17 are needed to read the same one again. SQLite finds all of them
-        // from 1e-80 to 1e100; beyond, it may be wrong in the last one.
-        (Dialect::Sqlite, FieldType::Scalar(Scalar::Float)) => {
-            sql.push("CASE WHEN ");
-            column(sql);
-            sql.push(" IS NULL THEN NULL ELSE ");
-            wrapped(sql, "printf('%!.17g',", ") END");
-        }
+        // JSON that SQLite writes keeps 15 digits of a float; 17 are needed to read the same one again.
+        (Dialect::Sqlite, FieldType::Scalar(Scalar::Float)) => wrapped(sql, "tandem_float(", ")"),
         (Dialect::Sqlite, FieldType::Scalar(Scalar::Json) | FieldType::ScalarList(_) | FieldType::EnumList(_)) => {
             wrapped(sql, "json(", ")")
         }

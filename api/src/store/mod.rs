@@ -1,10 +1,12 @@
 //! The catalog's rows in the database: their tables, and how rows are read, predicated and written.
 
-mod as_of;
+pub mod as_of;
 mod columns;
 mod predicate;
 pub mod read;
 mod rows;
+pub mod search;
+pub mod statistics;
 pub mod tables;
 #[cfg(test)]
 mod tests;
@@ -12,4 +14,5 @@ pub mod validate;
 pub mod writer;
 
 pub use as_of::{AsOf, EventImages};
+pub use predicate::bound_values;
 pub use writer::Writer;

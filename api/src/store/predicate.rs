@@ -3,8 +3,12 @@
 //! Filters are two-valued. SQL is three-valued, which differs only under `NOT`: there, unknown is taken as false.
 
 use crate::catalog::filter::{CompareOp, Test, TextOp};
-use crate::catalog::{Catalog, Datum, Field, FieldType, Filter, Resource, ResourceId, Scalar};
+use crate::catalog::{Catalog, Datum, Field, Filter, Resource, ResourceId};
 use crate::database::{Dialect, Sql, postgres_list};
+
+mod values;
+
+pub use values::bound_values;
 
 /// Makes table aliases that are unique within one statement.
 #[derive(Debug, Default)]
@@ -40,6 +44,12 @@ pub(super) fn push(
             let separator = if matches!(filter, Filter::And(_)) { " AND " } else { " OR " };
             push_all(sql, separator, filters, &mut |sql, f| push(sql, aliases, catalog, resource, alias, f));
         }
+        // EXISTS is never unknown, and a database sees more in NOT EXISTS than in what is written for other tests.
+        Filter::Not(inner) if matches!(**inner, Filter::Exists(..) | Filter::Related(..)) => {
+            sql.push("(NOT ");
+            push(sql, aliases, catalog, resource, alias, inner);
+            sql.push(")");
+        }
         Filter::Not(inner) => {
             sql.push("(");
             push(sql, aliases, catalog, resource, alias, inner);
@@ -49,22 +59,78 @@ pub(super) fn push(
         Filter::Related(id, inner) => {
             let field = catalog.resource(resource).field(*id);
             let target = field.to_one().expect("a related filter stands on a to-one field");
-            let other = aliases.next();
-            sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
-            sql.push(" WHERE ")
-                .column(&other, &id_column(catalog.resource(target)))
-                .push("=")
-                .column(alias, &field.column);
-            sql.push(" AND ");
-            push(sql, aliases, catalog, target, &other, inner);
-            sql.push(")");
+            if sql.dialect() == Dialect::Sqlite && is_narrow(catalog, target, inner) {
+                return push_narrow(sql, aliases, catalog, (alias, &field.column), target, inner);
+            }
+            let id = id_column(catalog.resource(target));
+            push_exists(sql, aliases, catalog, target, (alias, &field.column, &id), inner);
+        }
+        Filter::Exists(id, inner) => {
+            let own = catalog.resource(resource);
+            let (target, via) = own.field(*id).to_many().expect("an exists filter stands on a to-many field");
+            let foreign_key = catalog.resource(target).field(via).column.clone();
+            push_exists(sql, aliases, catalog, target, (alias, &id_column(own), &foreign_key), inner);
         }
     }
 }
 
+/// Whether a filter leaves few rows, which an index finds: it asks for a value of a unique key, or for what belongs to such
+/// a row.
+fn is_narrow(catalog: &Catalog, resource: ResourceId, filter: &Filter) -> bool {
+    let keys = &catalog.resource(resource).unique_keys;
+    match filter {
+        Filter::And(filters) => filters.iter().any(|f| is_narrow(catalog, resource, f)),
+        Filter::Or(filters) => !filters.is_empty() && filters.iter().all(|f| is_narrow(catalog, resource, f)),
+        Filter::Field(id, Test::Compare(CompareOp::Eq, _)) => {
+            *id == Resource::ID || keys.iter().any(|key| key.fields == [*id])
+        }
+        Filter::Related(id, inner) => {
+            let target = catalog.resource(resource).field(*id).to_one();
+            target.is_some_and(|target| is_narrow(catalog, target, inner))
+        }
+        Filter::Const(_) | Filter::Not(_) | Filter::Field(..) | Filter::Exists(..) => false,
+    }
+}
+
+/// The row at the other side is one of few. SQLite looks at EXISTS for each row; of IN it makes the few first, and finds the
+/// rows that point at them by their index. Like EXISTS, this is never unknown.
+fn push_narrow(
+    sql: &mut Sql,
+    aliases: &mut Aliases,
+    catalog: &Catalog,
+    (alias, foreign_key): (&str, &str),
+    target: ResourceId,
+    inner: &Filter,
+) {
+    let (other, target_table) = (aliases.next(), catalog.resource(target));
+    sql.push("(").column(alias, foreign_key).push(" IS NOT NULL AND ").column(alias, foreign_key).push(" IN (SELECT ");
+    sql.column(&other, &id_column(target_table)).push(" FROM ").ident(&target_table.prefix).push(" ").push(&other);
+    sql.push(" WHERE ");
+    push(sql, aliases, catalog, target, &other, inner);
+    sql.push("))");
+}
+
+/// There is a row at the other side, and it matches. The join: the own row's alias and column, and the other's column.
+fn push_exists(
+    sql: &mut Sql,
+    aliases: &mut Aliases,
+    catalog: &Catalog,
+    target: ResourceId,
+    (alias, own, others): (&str, &str, &str),
+    inner: &Filter,
+) {
+    let other = aliases.next();
+    sql.push("EXISTS(SELECT 1 FROM ").ident(&catalog.resource(target).prefix).push(" ").push(&other);
+    sql.push(" WHERE ").column(&other, others).push("=").column(alias, own).push(" AND ");
+    push(sql, aliases, catalog, target, &other, inner);
+    // SQLite 3.51 may make a join of EXISTS, and then gives a row as often as there are matches (its 3.51.2 mends that). It
+    // leaves a limited one alone. PostgreSQL knows that the limit means nothing.
+    sql.push(" LIMIT 1)");
+}
+
 /// Halves in parentheses: SQLite takes a chain of a thousand operators for an expression a thousand deep, and refuses it.
-fn push_all(sql: &mut Sql, separator: &str, filters: &[Filter], each: &mut impl FnMut(&mut Sql, &Filter)) {
-    let (left, right) = filters.split_at(filters.len() / 2);
+fn push_all<T>(sql: &mut Sql, separator: &str, terms: &[T], each: &mut impl FnMut(&mut Sql, &T)) {
+    let (left, right) = terms.split_at(terms.len() / 2);
     sql.push("(");
     if !left.is_empty() {
         push_all(sql, separator, left, each);
@@ -102,24 +168,12 @@ fn push_test(sql: &mut Sql, alias: &str, field: &Field, test: &Test<Datum>) {
             });
             sql.bind_datum(&field.ty, value);
         }
-        Test::In(values) if values.is_empty() => {
-            sql.push("(1=0)");
-        }
-        Test::NotIn(values) if values.is_empty() => {
-            column(sql);
-            sql.push(" IS NOT NULL");
-        }
         Test::In(values) | Test::NotIn(values) => {
-            column(sql);
-            sql.push(if matches!(test, Test::In(_)) { " IN (" } else { " NOT IN (" });
-            sql.list(",", values, |sql, value| {
-                sql.bind_datum(&field.ty, value);
-            });
-            sql.push(")");
+            values::push_in(sql, alias, field, values, matches!(test, Test::In(_)))
         }
         Test::Text(op, value) => push_text(sql, alias, field, *op, value.as_text().unwrap_or_default()),
-        Test::HasEvery(values) => push_list(sql, alias, field, " AND ", values),
-        Test::HasSome(values) => push_list(sql, alias, field, " OR ", values),
+        Test::HasEvery(values) => values::push_has_every(sql, alias, field, values),
+        Test::HasSome(values) => values::push_has_some(sql, alias, field, values),
         Test::IsEmpty(expected) => {
             let is_jsonb = sql.dialect() == Dialect::Postgres && postgres_list(&field.ty) == "jsonb";
             sql.push(if is_jsonb { "jsonb_array_length(" } else { "json_array_length(" });
@@ -170,40 +224,4 @@ fn push_text(sql: &mut Sql, alias: &str, field: &Field, op: TextOp, part: &str) 
             sql.push("lower(").column(alias, &field.column).push(")=").bind(part.to_ascii_lowercase());
         }
     }
-}
-
-/// A list has each (or any) of these items.
-fn push_list(sql: &mut Sql, alias: &str, field: &Field, separator: &str, values: &[Datum]) {
-    if values.is_empty() {
-        if separator == " OR " {
-            sql.push("(1=0)");
-        } else {
-            sql.column(alias, &field.column).push(" IS NOT NULL");
-        }
-        return;
-    }
-    sql.push("(");
-    sql.list(separator, values, |sql, value| match sql.dialect() {
-        Dialect::Sqlite => {
-            sql.push("EXISTS(SELECT 1 FROM json_each(").column(alias, &field.column).push(") WHERE value=");
-            push_item(sql, &field.ty, value);
-            sql.push(")");
-        }
-        Dialect::Postgres => {
-            sql.column(alias, &field.column).push(" @> ");
-            sql.bind_datum(&field.ty, &Datum::List(vec![value.clone()]));
-        }
-    });
-    sql.push(")");
-}
-
-/// An item as `json_each` gives it: in the form that the list's JSON holds.
-fn push_item(sql: &mut Sql, ty: &FieldType, value: &Datum) {
-    let image = value.to_image(ty);
-    match (ty, value) {
-        (FieldType::ScalarList(Scalar::Boolean), Datum::Bool(value)) => sql.bind(i64::from(*value)),
-        (_, Datum::Int(value) | Datum::Instant(value)) => sql.bind(*value),
-        (_, Datum::Float(value)) => sql.bind(*value),
-        _ => sql.bind(image.as_str().map_or_else(|| image.to_string(), str::to_owned)),
-    };
 }

@@ -14,8 +14,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::ledger::{self, LEASE, Ledger, Listed};
+use super::registry::events;
 use super::render::Render;
 use super::retry::Schedule;
+use super::row::Webhook;
 use super::send::Sender;
 use super::target::Target;
 use super::wake::Wake;
@@ -224,8 +226,19 @@ impl Dispatcher {
 
     /// What the worker of a webhook needs; `None` if nothing can be sent for it. Then it is gone, or disabled now.
     async fn target(&self, id: WebhookId) -> Result<Option<(i64, Arc<Target>)>, ledger::Error> {
-        let Some(webhook) = self.shared.ledger.load(id).await? else { return Ok(None) };
-        match Target::new(&webhook, &*self.render) {
+        let Some(mut webhook) = self.shared.ledger.load(id).await? else { return Ok(None) };
+        let mut target = Target::new(&webhook, &*self.render);
+        if target.is_err()
+            && let Some(query) = self.rewritten(&webhook)
+        {
+            webhook.query = query;
+            target = Target::new(&webhook, &*self.render);
+            if target.is_ok() {
+                tracing::info!(webhook.id = %id, "the document of a webhook is written anew from its events");
+                self.shared.ledger.rewrite(id, webhook.updated_at, &webhook.query).await?;
+            }
+        }
+        match target {
             Ok(target) => Ok(Some((webhook.updated_at, Arc::new(target)))),
             Err(reason) => {
                 tracing::warn!(webhook.id = %id, reason, "a webhook is disabled");
@@ -233,6 +246,14 @@ impl Dispatcher {
                 Ok(None)
             }
         }
+    }
+
+    /// The document that the event names of a webhook are short for now: the resource file has changed since it was
+    /// written. `None` if the document was given, or if the names select nothing any more.
+    fn rewritten(&self, webhook: &Webhook) -> Option<String> {
+        let (names, catalog) = (webhook.events.as_ref()?, &self.shared.catalog);
+        let selected = events::resources(catalog, names).ok()?;
+        Some(events::document(catalog, names, &selected, &webhook.principal))
     }
 }
 

@@ -215,6 +215,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Gives a webhook that was made of event names the document that they are short for now.
+    pub async fn rewrite(&self, id: WebhookId, updated_at: i64, query: &str) -> Result<(), Error> {
+        let mut sql = self.sql("UPDATE tandem_webhook SET query = ");
+        sql.bind(query.to_owned()).push(" WHERE id = ").bind(id.get()).push(" AND updated_at = ").bind(updated_at);
+        self.write(sql).await?;
+        Ok(())
+    }
+
     /// Disables a webhook whose next events are no longer in the log, and puts it at the present end of the log, where
     /// it will go on if it is enabled again.
     pub async fn expire(&self, lease: &Lease, reason: &str) -> Result<(), Error> {

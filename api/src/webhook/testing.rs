@@ -98,7 +98,7 @@ pub fn catalog() -> Catalog {
     let status = EnumType {
         name: "Status".to_owned(),
         description: None,
-        values: vec![EnumValue { name: "NEW".to_owned(), description: None }],
+        values: vec![EnumValue { name: "NEW".to_owned(), description: None, renamed_from: None }],
     };
     let products = resource("Product", "product", "product", vec![field("name", text, false)]);
     Catalog::new(vec![products], vec![status])
@@ -300,7 +300,8 @@ impl Fixture {
             headers: Vec::new(),
             max_in_flight,
         };
-        self.registry.create(&self.owner, new).await.unwrap().webhook
+        let created = self.registry.create(&self.owner, new, None).await.unwrap();
+        self.webhook(created.webhook.id).await
     }
 
     /// Status and attempts of the deliveries, and whether they have a body, in log order.

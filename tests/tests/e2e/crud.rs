@@ -161,6 +161,10 @@ async fn unique_keys_are_kept(case: &Case) {
     let again = json!({"email": "alice@example.org"});
     let bob = server.client(&Caller::user("bob"));
     assert_eq!(bob.refused(CREATE_CUSTOMER, again).await, errors(&[("NOT_UNIQUE", "email")]));
+    // A private key is kept as well, and stays private.
+    let payload = alice.payload(CREATE_CUSTOMER, json!({"email": "other@example.org"})).await;
+    assert_eq!(user_errors(&payload), errors(&[("NOT_UNIQUE", "")]));
+    assert!(!payload.to_string().contains("userId"), "{payload}");
 }
 
 async fn what_the_caller_may_not_see_is_not_found(case: &Case) {
@@ -272,6 +276,18 @@ async fn a_bad_line_refuses_the_whole_order(case: &Case) {
     ] {
         assert!(found.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{expected:?} in {found:?}");
     }
+    // What only the database can tell, together with what can be seen without it.
+    let good = json!({"productId": product, "quantity": 1, "unitPrice": "1.00"});
+    let bad = json!({"productId": "product_00000000000000000000000000", "quantity": 0, "unitPrice": "x"});
+    let input = json!({"customerId": customer, "note": "x".repeat(2001), "lines": {"create": [good, bad, good]}});
+    let expected = errors(&[
+        ("INVALID", "lines.create.1.unitPrice"),
+        ("NOT_FOUND", "lines.create.1.productId"),
+        ("NOT_UNIQUE", "lines.create.2"),
+        ("OUT_OF_RANGE", "lines.create.1.quantity"),
+        ("TOO_LONG", "note"),
+    ]);
+    assert_eq!(alice.refused(CREATE_ORDER, input).await, expected);
     let line = json!({"productId": "product_00000000000000000000000000", "quantity": 1, "unitPrice": "1.00"});
     let input = json!({"customerId": customer, "lines": {"create": [line]}});
     let expected = errors(&[("NOT_FOUND", "lines.create.0.productId")]);

@@ -9,12 +9,14 @@ use tandem_tests::{Caller, Case, Client, on_both};
 
 on_both!(
     filters_select_rows,
+    long_lists_are_taken_whole,
     text_is_taken_literally,
     orders_sort_rows,
     pages_go_forward_and_back,
     pages_are_bounded,
     nested_lists_have_pages_of_their_own,
     the_log_can_be_filtered,
+    a_page_of_the_log_has_bounds,
     the_viewer_is_who_is_calling,
     bad_requests_are_told_so,
 );
@@ -95,6 +97,38 @@ async fn filters_select_rows(case: &Case) {
         let found = data["orders"]["nodes"].as_array().expect("a connection has nodes");
         assert_eq!(found.iter().map(|node| text(&node["id"])).collect::<Vec<_>>(), expected, "{filter}");
     }
+}
+
+async fn long_lists_are_taken_whole(case: &Case) {
+    let server = case.server().await;
+    let admin = server.client(&Caller::admin());
+    stock(&admin).await;
+    let texts = |count: usize| (0..count).map(|i| format!("X{i}")).chain(["AAA-1".to_owned()]).collect::<Vec<_>>();
+    for (filter, expected) in [
+        (json!({"sku": {"in": texts(9_999)}}), "AAA-1"),
+        (json!({"sku": {"notIn": texts(9_999)}}), "AAA-2 BBB-1 BBB-2 CCC-1"),
+        (json!({"stock": {"in": (5..5_000).collect::<Vec<_>>()}}), "AAA-2 BBB-1 BBB-2"),
+        (json!({"price": {"in": (0..500).map(|n| format!("{n}.50")).collect::<Vec<_>>()}}), "AAA-1"),
+        (json!({"cost": {"notIn": (0..500).map(|n| n.to_string()).collect::<Vec<_>>()}}), "CCC-1"),
+        (json!({"tags": {"hasSome": texts(5_000)}}), ""),
+        (
+            json!({"tags": {"hasSome": texts(5_000).into_iter().chain(["soft".to_owned()]).collect::<Vec<_>>()}}),
+            "BBB-1 BBB-2",
+        ),
+        (json!({"tags": {"hasEvery": vec!["home"; 5_000]}}), "AAA-2 BBB-1"),
+    ] {
+        assert_eq!(selected(&admin, &filter).await, expected, "{}", &filter.to_string()[..60]);
+    }
+    // Single tests are counted over the whole request.
+    let tests: Vec<_> = (0..999).map(|stock| json!({"stock": {"eq": stock}})).collect();
+    let lists = |count: usize| {
+        (0..count).map(|i| format!("l{i}: products(filter: $filter) {{ totalCount }}")).collect::<String>()
+    };
+    let query = |count| format!("query($filter: ProductFilter) {{ {} }}", lists(count));
+    let variables = json!({"filter": {"or": tests}});
+    admin.data(&query(10), variables.clone()).await;
+    let response = admin.response(&query(11), variables).await;
+    assert_eq!(error_codes(&response), ["COST_LIMIT_EXCEEDED"]);
 }
 
 async fn text_is_taken_literally(case: &Case) {
@@ -288,6 +322,44 @@ async fn the_log_can_be_filtered(case: &Case) {
     assert_eq!(error_codes(&response), ["CURSOR_INVALID"]);
     let hidden = alice.data("{ changes(first: 1) { nodes { position by } } }", json!({})).await;
     assert_eq!(hidden["changes"]["nodes"], json!([{"position": null, "by": null}]), "for the admin alone");
+}
+
+async fn a_page_of_the_log_has_bounds(case: &Case) {
+    let resources = "type Box @resource { items: [Item!]! @inverse(field: \"box\") }
+        type Item @resource(root: false) @auth(inherit: \"box\") { number: Int! box: Box! @relation(onDelete: CASCADE) }
+        type Note @resource @auth(rules: [{ allow: PUBLIC, operations: [READ] }]) { text: String! }";
+    let path = case.file("boxes.graphql", resources);
+    let server = case.start(case.settings().with("--resources", &path)).await;
+    let (admin, nobody) = (server.client(&Caller::admin()), server.client(&Caller::anonymous()));
+    let create = "mutation($input: CreateBoxInput!) { createBox(input: $input) { userErrors { code } } }";
+    for _ in 0..5 {
+        let items: Vec<_> = (0..999).map(|number| json!({"number": number})).collect();
+        admin.done(create, json!({"items": {"create": items}})).await;
+    }
+    let create = "mutation($input: CreateNoteInput!) { createNote(input: $input) { userErrors { code } } }";
+    admin.done(create, json!({"text": "found"})).await;
+    let end = text(&admin.data("{ notes { asOf } }", json!({})).await["notes"]["asOf"]);
+    let query = "query($after: String, $types: [String!]) { changes(first: 10, after: $after, types: $types) {
+        nodes { type nodeId } pageInfo { hasNextPage endCursor } } }";
+    // What is not asked for is not looked at, however much of it there is.
+    let page = nobody.data(query, json!({"types": ["Note"]})).await["changes"].take();
+    assert_eq!(page["nodes"].as_array().map(Vec::len), Some(1), "{page}");
+    assert_eq!(page["pageInfo"], json!({"hasNextPage": false, "endCursor": end}));
+    // What may not be seen is: the page is short and says so.
+    let (mut pages, mut found, mut after) = (0, Vec::new(), Value::Null);
+    loop {
+        let page = nobody.data(query, json!({"after": after})).await["changes"].take();
+        pages += 1;
+        found.extend(page["nodes"].as_array().cloned().unwrap_or_default());
+        if page["pageInfo"]["hasNextPage"] == json!(false) {
+            assert_eq!(page["pageInfo"]["endCursor"], json!(end));
+            break;
+        }
+        assert_ne!(page["pageInfo"]["endCursor"], after);
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+    assert_eq!((pages, found.len()), (3, 1), "5,000 hidden events are three looks");
+    assert_eq!(found[0]["type"], json!("Note"));
 }
 
 async fn the_viewer_is_who_is_calling(case: &Case) {

@@ -67,7 +67,8 @@ fn ann(catalog: &Catalog) -> Image {
     let team = catalog.resource(person_id).find("team").unwrap();
     Image {
         row: Arc::new(row(catalog, person_id, &values)),
-        related: vec![(team, Some(Arc::new(Image { row: Arc::new(red), related: Vec::new() })))],
+        related: vec![(team, Some(Arc::new(Image::alone(Arc::new(red)))))],
+        lists: Vec::new(),
     }
 }
 
@@ -180,7 +181,7 @@ fn what_is_no_filter_is_said_with_its_place() {
         (json!({ "team": null }), "team: null is no filter; for rows without one say `teamId: { isNull: true }`"),
         (
             json!({ "team": { "eq": "x" } }),
-            "team.eq: `Team` has no field `eq`; allowed: id, name, createdAt, updatedAt, version, and, or, not",
+            "team.eq: `Team` has no field `eq`; allowed: id, name, members, createdAt, updatedAt, version, and, or, not",
         ),
         (json!({ "and": null }), "and: expected a filter"),
         (json!({ "or": [{ "age": { "eq": 1 } }, 2] }), "or.1: expected a filter"),
@@ -200,7 +201,53 @@ fn what_is_no_filter_is_said_with_its_place() {
         assert!(Filter::parse(&catalog, person(&catalog), &value).is_err(), "{value}");
     }
     let team = catalog.find("Team").unwrap();
-    assert!(Filter::parse(&catalog, team, &json!({ "members": { "some": {} } })).is_err());
+    for (value, expected) in [
+        (json!({ "members": null }), "members: null is no filter; for rows without any say `{ none: {} }`"),
+        (json!({ "members": [] }), "members: expected an object of some, every and none"),
+        (json!({ "members": { "som": {} } }), "members.som: a list of related rows has no `som`; did you mean `some`?"),
+        (json!({ "members": { "some": null } }), "members.some: null is no filter; for all rows say `some: {}`"),
+        (
+            json!({ "members": { "every": { "ag": {} } } }),
+            "members.every.ag: `Person` has no field `ag`; did you mean `age`?",
+        ),
+    ] {
+        let error = Filter::parse(&catalog, team, &value).expect_err("this is no filter");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+/// The team Red, with these people.
+fn red(catalog: &Catalog, people: &[Value]) -> Image {
+    let (team, person) = (catalog.find("Team").unwrap(), person(catalog));
+    let members = catalog.resource(team).find("members").unwrap();
+    let image = |values| Arc::new(Image::alone(Arc::new(row(catalog, person, values))));
+    let lists = vec![(members, people.iter().map(image).collect())];
+    Image { lists, ..Image::alone(Arc::new(row(catalog, team, &json!({ "name": "Red" })))) }
+}
+
+#[test]
+fn lists_of_related_rows_match_what_they_say() {
+    let catalog = catalog();
+    let team = catalog.find("Team").unwrap();
+    let (nobody, old, mixed) =
+        (red(&catalog, &[]), red(&catalog, &[json!({ "age": 70 })]), red(&catalog, &[json!({ "age": 70 }), json!({})]));
+    let senior = json!({ "age": { "gte": 65 } });
+    for (members, expected) in [
+        (json!({}), [true, true, true]),
+        (json!({ "some": {} }), [false, true, true]),
+        (json!({ "every": {} }), [true, true, true]),
+        (json!({ "none": {} }), [true, false, false]),
+        (json!({ "some": senior }), [false, true, true]),
+        (json!({ "every": senior }), [true, true, false]),
+        (json!({ "none": senior }), [true, false, false]),
+        (json!({ "some": senior, "every": senior }), [false, true, false]),
+        (json!({ "some": { "not": senior } }), [false, false, true]),
+        (json!({ "none": { "age": { "isNull": true } } }), [true, true, false]),
+    ] {
+        let value = json!({ "members": members });
+        let filter = Filter::parse(&catalog, team, &value).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!([&nobody, &old, &mixed].map(|image| filter.matches(image)), expected, "{value}");
+    }
 }
 
 #[test]
@@ -213,6 +260,8 @@ fn filters_are_bounded() {
     assert_eq!(said(&json!({ "or": many })), "a filter has at most 1000 tests");
     let long: Vec<_> = (0..10_001).collect();
     assert_eq!(said(&json!({ "age": { "in": long } })), "a filter has at most 10000 values");
+    let lists: Vec<_> = (0..21).map(|_| json!({ "team": { "members": { "none": {} } } })).collect();
+    assert_eq!(said(&json!({ "and": lists })), "a filter has at most 20 of some, every and none");
 }
 
 fn rule(catalog: &Catalog, value: &Value) -> Filter<RuleValue> {
@@ -228,6 +277,8 @@ fn rules_may_name_claims_and_private_fields() {
         (json!({ "secret": { "eq": "$claims.s" } }), true),
         (json!({ "not": { "or": [{ "age": { "gt": 1 } }, { "team": { "name": { "in": "$claims.teams" } } }] } }), true),
         (json!({ "tags": { "hasSome": ["a", "$claims.b"] } }), true),
+        (json!({ "team": { "members": { "some": { "secret": { "eq": "s" } } } } }), false),
+        (json!({ "team": { "members": { "none": { "secret": { "eq": "$claims.s" } } } } }), true),
         // A dollar before no letter is text.
         (json!({ "nick": { "contains": "$5" } }), false),
     ] {
@@ -246,8 +297,11 @@ fn rules_may_name_claims_and_private_fields() {
         ]
     );
     assert_eq!(
-        said(json!({ "team": { "members": { "every": {} } } })),
-        ["team.members.every: `every` is not available in a rule yet"]
+        said(json!({ "team": { "members": { "ever": {}, "some": { "secret": { "eq": 1 } } } } })),
+        [
+            "team.members.ever: a list of related rows has no `ever`; did you mean `every`?",
+            "team.members.some.secret.eq: expected a value of type String"
+        ]
     );
 }
 

@@ -285,7 +285,9 @@ impl AccessReader<'_, '_, '_, '_> {
             if self.draft.is_broken(resource, field) {
                 return true;
             }
-            resource = catalog.resource(resource).field(field).to_one().unwrap_or(resource);
+            let field = catalog.resource(resource).field(field);
+            let target = field.to_one().or(field.to_many().map(|(target, _)| target));
+            resource = target.unwrap_or(resource);
         }
         false
     }

@@ -164,13 +164,24 @@ fn declare_enum(ty: &TypeDecl, values: &[ValueDecl], report: &mut Report) -> Enu
         report.error(value.name.span, format!("an enum has at most {MAX_ENUM_VALUES} values"));
     }
     let mut known: Vec<EnumValue> = Vec::new();
+    let mut olds: Vec<&str> = Vec::new();
     for value in values.iter().take(MAX_ENUM_VALUES) {
-        vocabulary::check(&value.directives, Place::EnumValue, report);
+        let uses = vocabulary::check(&value.directives, Place::EnumValue, report);
         reserved::check_enum_value(&value.name, report);
         if known.iter().any(|other| other.name == value.name.text) {
             report.error(value.name.span, format!("the value `{}` is declared twice", value.name.text));
         } else {
-            known.push(EnumValue { name: value.name.text.clone(), description: value.description.clone() });
+            let renamed = uses.get(Kind::RenamedFrom).and_then(|one| one.text("name"));
+            if let Some((old, span)) = renamed {
+                if values.iter().any(|other| other.name.text == old) {
+                    report.error(span, format!("`{}` has a value `{old}` still", ty.name.text));
+                } else if olds.contains(&old) {
+                    report.error(span, format!("another value was `{old}` already"));
+                }
+                olds.push(old);
+            }
+            let (name, description) = (value.name.text.clone(), value.description.clone());
+            known.push(EnumValue { name, description, renamed_from: renamed.map(|(old, _)| old.to_owned()) });
         }
     }
     EnumType { name: ty.name.text.clone(), description: ty.description.clone(), values: known }

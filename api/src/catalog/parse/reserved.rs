@@ -20,6 +20,7 @@ const MAX_COLUMN_LENGTH: usize = 63;
 
 /// Types of the API that no resource makes. Those that begin with one of [`API_TYPE_PREFIXES`] are left out.
 const API_TYPES: &[&str] = &[
+    "BatchMode",
     "Change",
     "ChangeConnection",
     "ChangeEdge",

@@ -76,6 +76,7 @@ struct Spec {
     name: &'static str,
     on_type: Option<&'static [Argument]>,
     on_field: Option<&'static [Argument]>,
+    on_value: Option<&'static [Argument]>,
     /// Whether a type may have several.
     repeatable: bool,
 }
@@ -89,16 +90,16 @@ const fn required(name: &'static str, ty: ArgumentType) -> Argument {
 }
 
 const fn on_type(kind: Kind, name: &'static str, arguments: &'static [Argument]) -> Spec {
-    Spec { kind, name, on_type: Some(arguments), on_field: None, repeatable: false }
+    Spec { kind, name, on_type: Some(arguments), on_field: None, on_value: None, repeatable: false }
 }
 
 const fn on_field(kind: Kind, name: &'static str, arguments: &'static [Argument]) -> Spec {
-    Spec { kind, name, on_type: None, on_field: Some(arguments), repeatable: false }
+    Spec { kind, name, on_type: None, on_field: Some(arguments), on_value: None, repeatable: false }
 }
 
 const fn key(kind: Kind, name: &'static str) -> Spec {
     const FIELDS: &[Argument] = &[required("fields", Texts)];
-    Spec { kind, name, on_type: Some(FIELDS), on_field: Some(&[]), repeatable: true }
+    Spec { kind, name, on_type: Some(FIELDS), on_field: Some(&[]), on_value: None, repeatable: true }
 }
 
 use ArgumentType::{Any, Boolean, Count, List, OneOf, Text, Texts};
@@ -112,6 +113,7 @@ const VOCABULARY: &[Spec] = &[
         name: "auth",
         on_type: Some(&[optional("rules", List), optional("inherit", Text)]),
         on_field: Some(&[required("rules", List)]),
+        on_value: None,
         repeatable: false,
     },
     key(Kind::Unique, "unique"),
@@ -147,6 +149,7 @@ const VOCABULARY: &[Spec] = &[
         name: "renamedFrom",
         on_type: Some(RENAMED),
         on_field: Some(RENAMED),
+        on_value: Some(RENAMED),
         repeatable: false,
     },
 ];
@@ -367,12 +370,14 @@ impl Spec {
         match place {
             Place::Type => self.on_type,
             Place::Field => self.on_field,
-            Place::Enum | Place::EnumValue => None,
+            Place::EnumValue => self.on_value,
+            Place::Enum => None,
         }
     }
 
     fn places(&self) -> &'static str {
         match (self.on_type, self.on_field) {
+            (Some(_), Some(_)) if self.on_value.is_some() => "a type, a field or a value of an enum",
             (Some(_), Some(_)) => "a type or a field",
             (Some(_), None) => "a type",
             _ => "a field",

@@ -2,6 +2,8 @@
 //!
 //! Messages are for clients: whatever may not leave the server is logged where it happens and never gets here.
 
+use std::sync::Arc;
+
 use std::fmt;
 
 use apollo_compiler::parser::{SourceMap, SourceSpan};
@@ -35,8 +37,8 @@ pub struct Location {
 /// One step on the way from the root of a response to a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathSegment {
-    /// A response key.
-    Field(String),
+    /// A response key; shared, since writing a response passes through very many.
+    Field(Arc<str>),
     /// An item of a list, 0 for the first.
     Index(usize),
 }

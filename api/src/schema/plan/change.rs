@@ -11,8 +11,8 @@ use crate::database::{Database, Error};
 use crate::log::{ChangeKind, Event};
 use crate::schema::document::{GraphqlError, Selected};
 use crate::schema::types::names::Names;
-use crate::store::EventImages;
 use crate::store::read::{self, Node, Shape};
+use crate::store::{AsOf, EventImages, as_of};
 
 /// How an event moves its row, relative to what a follower sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ impl Transition {
 #[derive(Debug, Clone)]
 pub(crate) struct ChangePlan {
     resource: ResourceId,
+    /// Which rows the follower may see.
+    visible: Filter,
     /// Which rows the follower sees: its rights, and its own filter.
     seen: Filter,
     type_name: String,
@@ -117,6 +119,7 @@ impl ChangePlan {
         });
         Ok(Self {
             resource: resource_id,
+            visible: context.visible(resource_id),
             seen: context.visible(resource_id).and(filter),
             type_name,
             fields,
@@ -135,6 +138,11 @@ impl ChangePlan {
         self.after.add_needs(&mut needs);
         self.before.add_needs(&mut needs);
         needs
+    }
+
+    /// Whether the follower may know of the event at all.
+    pub(crate) async fn may_know(&self, as_of: &AsOf, event: &Event) -> Result<bool, Error> {
+        may_know(as_of, &self.visible, event).await
     }
 
     /// What the event is for this follower; `None` if it concerns no row that the follower sees or saw.
@@ -206,9 +214,23 @@ impl ChangePlan {
     }
 }
 
+/// Whether a row is visible before or after an event. Rights that hang on more related rows than are read admit nobody.
+pub(crate) async fn may_know(as_of: &AsOf, visible: &Filter, event: &Event) -> Result<bool, Error> {
+    let mut needs = Needs::default();
+    visible.add_needs(&mut needs);
+    match as_of.images(event, &needs).await {
+        Ok(images) => Ok([&images.before, &images.after].into_iter().flatten().any(|image| visible.matches(image))),
+        Err(as_of::Error::TooManyRows) => {
+            tracing::warn!(event.position = %event.position, "a rule concerns too many related rows to be judged");
+            Ok(false)
+        }
+        Err(as_of::Error::Database(error)) => Err(error),
+    }
+}
+
 fn write_image(plan: &ObjectPlan, nodes: Option<&[Node]>, out: &mut Output<'_>) {
     match nodes {
-        Some(nodes) => plan.write(nodes, out),
+        Some(nodes) => plan.write_image(nodes, out),
         None => out.null(),
     }
 }

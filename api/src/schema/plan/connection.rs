@@ -1,17 +1,14 @@
 //! A page of rows, as a Relay connection.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde_json::Value as Json;
-
+use super::aggregate::{AggregatePlan, GroupsPlan};
 use super::context::{Arguments, Context, bad_input};
 use super::object::ObjectPlan;
 use super::output::{Key, Output};
-use super::{filter, order};
-use crate::catalog::{Catalog, Datum, FieldId, FieldType, ResourceId, Scalar};
+use super::{cursor, filter, order, search};
+use crate::catalog::{Catalog, Datum, FieldId, ResourceId};
 use crate::schema::document::{ErrorCode, GraphqlError, Selected};
 use crate::schema::types::names::Names;
-use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, order_type};
+use crate::store::read::{List, Node, OrderTerm, Page, Paging, Shape, Summary};
 
 /// Rows of a page if the client does not say.
 const DEFAULT_PAGE_SIZE: u32 = 50;
@@ -40,6 +37,9 @@ enum Field {
     PageInfo(Vec<(Key, PageInfoField)>),
     TotalCount,
     AsOf,
+    Aggregate(AggregatePlan),
+    /// The place of a grouping.
+    Groups(usize, GroupsPlan),
 }
 
 #[derive(Debug, Clone)]
@@ -67,6 +67,21 @@ pub(crate) struct PageInfo {
     pub(crate) end_cursor: Option<String>,
 }
 
+impl Field {
+    /// Whether it shows cursors of rows.
+    fn has_cursors(&self) -> bool {
+        match self {
+            Self::Edges(fields) => fields.iter().any(|(_, field)| matches!(field, EdgeField::Cursor)),
+            Self::PageInfo(fields) => {
+                fields.iter().any(|(_, field)| matches!(field, PageInfoField::StartCursor | PageInfoField::EndCursor))
+            }
+            Self::TypeName | Self::Nodes(_) | Self::TotalCount | Self::AsOf | Self::Aggregate(_) | Self::Groups(..) => {
+                false
+            }
+        }
+    }
+}
+
 impl ConnectionPlan {
     /// Plans a connection of a resource's rows: all of them, or those whose field `via` points at the row around.
     pub(crate) fn new(
@@ -80,28 +95,37 @@ impl ConnectionPlan {
         let order = order::parse(context, resource_id, arguments.get("orderBy"))?;
         let paging = paging(context.catalog, resource_id, &order, &arguments)?;
         let client_filter = filter::parse(context, resource_id, arguments.get("filter"))?;
+        let search = search::parse(context, resource_id, &arguments)?;
         let mut shape = Shape::new(resource_id);
-        let mut wants_rows = false;
-        let mut wants_total = false;
-        let fields = context.within(paging.limit, || {
-            let mut fields = Vec::new();
-            for field in context.operation.sub_fields(selected, &names.connection) {
-                let planned = match field.name {
-                    "edges" => Field::Edges(edges(context, &field, &names, &mut shape)?),
-                    "nodes" => Field::Nodes(ObjectPlan::new(context, &field, &mut shape)?),
-                    "pageInfo" => Field::PageInfo(page_info(context, &field)),
-                    "totalCount" => {
-                        wants_total = true;
-                        Field::TotalCount
-                    }
-                    "asOf" => Field::AsOf,
-                    _ => Field::TypeName,
-                };
-                wants_rows |= matches!(planned, Field::Edges(_) | Field::Nodes(_) | Field::PageInfo(_));
-                fields.push((Key::new(field.key), planned));
-            }
-            Ok(fields)
-        })?;
+        let (mut wants_total, mut wants_cursors) = (false, false);
+        let (mut aggregates, mut groupings) = (Vec::new(), Vec::new());
+        let selection = context.operation.sub_fields(selected, &names.connection);
+        let wants_rows = selection.iter().any(|field| matches!(field.name, "edges" | "nodes" | "pageInfo"));
+        if wants_rows {
+            context.charge(paging.limit)?;
+        }
+        let mut fields = Vec::new();
+        for field in selection {
+            let planned = match field.name {
+                "edges" => Field::Edges(context.inside(paging.limit, || edges(context, &field, &names, &mut shape))?),
+                "nodes" => Field::Nodes(context.inside(paging.limit, || ObjectPlan::new(context, &field, &mut shape))?),
+                "pageInfo" => Field::PageInfo(page_info(context, &field)),
+                "totalCount" => {
+                    wants_total = true;
+                    Field::TotalCount
+                }
+                "asOf" => Field::AsOf,
+                "aggregate" => Field::Aggregate(AggregatePlan::new(context, &field, resource_id, &mut aggregates)?),
+                "groupBy" => {
+                    let (plan, grouping) = GroupsPlan::new(context, &field, resource_id)?;
+                    groupings.push(grouping);
+                    Field::Groups(groupings.len() - 1, plan)
+                }
+                _ => Field::TypeName,
+            };
+            wants_cursors |= planned.has_cursors();
+            fields.push((Key::new(field.key), planned));
+        }
         let plan = Self {
             type_name: names.connection,
             edge_type_name: names.edge,
@@ -113,13 +137,30 @@ impl ConnectionPlan {
             has_before: paging.before.is_some(),
         };
         let filter = context.visible(resource_id).and(client_filter);
-        Ok((plan, List { via, filter, order, paging, shape, wants_rows, wants_total }))
+        Ok((
+            plan,
+            List {
+                via,
+                filter,
+                search,
+                order,
+                paging,
+                shape,
+                wants_rows,
+                wants_total,
+                wants_cursors,
+                aggregates,
+                groupings,
+            },
+        ))
     }
 
     /// Writes a page.
     pub(crate) fn write(&self, page: &Page, out: &mut Output<'_>) {
         let around = out.position;
         out.position = page.position.unwrap_or(around);
+        let no_summary = Summary::default();
+        let summary = page.summary.as_deref().unwrap_or(&no_summary);
         out.object(&self.fields, |out, field| match field {
             Field::TypeName => out.text(&self.type_name),
             Field::Edges(fields) => out.array(&page.rows, |out, row| self.write_edge(fields, row, out)),
@@ -127,6 +168,8 @@ impl ConnectionPlan {
             Field::PageInfo(fields) => write_page_info(fields, &self.page_info(page, out.catalog), out),
             Field::TotalCount => out.number(page.total.unwrap_or_default()),
             Field::AsOf => out.log_cursor(out.position),
+            Field::Aggregate(plan) => plan.write(&summary.aggregates, out),
+            Field::Groups(place, plan) => plan.write(&summary.groups[*place], out),
         });
         out.position = around;
     }
@@ -136,7 +179,7 @@ impl ConnectionPlan {
         out.object(fields, |out, field| match field {
             EdgeField::TypeName => out.text(&self.edge_type_name),
             EdgeField::Cursor => {
-                let cursor = encode_cursor(out.catalog, self.resource, &self.order, keys);
+                let cursor = cursor::encode(out.catalog, self.resource, &self.order, keys);
                 out.text(&cursor);
             }
             EdgeField::Node(plan) => plan.write(nodes, out),
@@ -144,7 +187,7 @@ impl ConnectionPlan {
     }
 
     fn page_info(&self, page: &Page, catalog: &Catalog) -> PageInfo {
-        let cursor = |row: &(Vec<Node>, Vec<Datum>)| encode_cursor(catalog, self.resource, &self.order, &row.1);
+        let cursor = |row: &(Vec<Node>, Vec<Datum>)| cursor::encode(catalog, self.resource, &self.order, &row.1);
         PageInfo {
             has_next: if self.is_backward { self.has_before } else { page.has_more },
             has_previous: if self.is_backward { page.has_more } else { self.has_after },
@@ -223,30 +266,9 @@ fn paging(
     let (limit, is_backward) = page_size(arguments)?;
     let cursor = |name: &str| {
         let Some(text) = arguments.text(name) else { return Ok(None) };
-        let values = decode_cursor(catalog, resource, order, text);
+        let values = cursor::decode(catalog, resource, order, text);
         let message = format!("{name} is not a cursor of a list in this order. Use one from edges or pageInfo.");
         values.map(Some).ok_or_else(|| GraphqlError::new(ErrorCode::CursorInvalid, message))
     };
     Ok(Paging { limit, is_backward, after: cursor("after")?, before: cursor("before")? })
-}
-
-/// The cursor of a row: the values of the order's terms.
-fn encode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], keys: &[Datum]) -> String {
-    let images = order.iter().zip(keys).map(|(term, key)| key.to_image(order_type(catalog, resource, term)));
-    BASE64_URL_SAFE_NO_PAD.encode(Json::Array(images.collect()).to_string())
-}
-
-fn decode_cursor(catalog: &Catalog, resource: ResourceId, order: &[OrderTerm], text: &str) -> Option<Vec<Datum>> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-    let values: Vec<Json> = serde_json::from_slice(&bytes).ok()?;
-    if values.len() != order.len() {
-        return None;
-    }
-    let value = |(term, value)| {
-        let ty = order_type(catalog, resource, term);
-        // What is a text in an image is anything; from a client it must be one that a database can compare with.
-        let is_text = matches!(ty, FieldType::Scalar(Scalar::Date | Scalar::String | Scalar::Id));
-        if is_text { Datum::parse(catalog, resource, ty, value).ok() } else { Datum::from_image(ty, value) }
-    };
-    order.iter().zip(&values).map(value).collect()
 }

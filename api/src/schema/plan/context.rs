@@ -7,9 +7,14 @@ use serde_json::Value;
 use crate::auth::{Principal, rules};
 use crate::catalog::{Catalog, FieldId, Filter, Operation as RowOperation, Resource, ResourceId};
 use crate::schema::document::{ErrorCode, GraphqlError, Operation, Selected};
+use crate::store::bound_values;
 
 /// Rows that one request may ask for: the sum over its lists of the product of page sizes on the way there.
 pub(crate) const MAX_COST: u64 = 20_000;
+
+/// Values that the filters of one request may compare with, those of long lists left out. SQLite binds at most 32,766 in
+/// one statement.
+const MAX_FILTER_VALUES: usize = 20_000;
 
 /// Slots that one object may have. PostgreSQL's JSON functions take at most 100 arguments.
 const MAX_SLOTS: usize = 90;
@@ -22,13 +27,22 @@ pub(crate) struct Context<'d> {
     /// Whether a field that the caller may not read is an error of planning and not of each response.
     is_strict: bool,
     cost: Cell<u64>,
+    filter_values: Cell<usize>,
     /// Rows around the object that is being planned: the product of the page sizes of the lists that it is in.
     multiplier: Cell<u64>,
 }
 
 impl<'d> Context<'d> {
     pub(crate) fn new(catalog: &'d Catalog, operation: &'d Operation<'d>, principal: &'d Principal) -> Self {
-        Self { catalog, operation, principal, is_strict: false, cost: Cell::new(0), multiplier: Cell::new(1) }
+        Self {
+            catalog,
+            operation,
+            principal,
+            is_strict: false,
+            cost: Cell::new(0),
+            filter_values: Cell::new(0),
+            multiplier: Cell::new(1),
+        }
     }
 
     /// For a webhook's document: it may select only what its owner may read in every row, so that its owner learns of a
@@ -70,9 +84,16 @@ impl<'d> Context<'d> {
         page_size: u32,
         plan: impl FnOnce() -> Result<T, GraphqlError>,
     ) -> Result<T, GraphqlError> {
-        let around = self.multiplier.get();
-        let inside = around.saturating_mul(page_size.into());
-        let cost = self.cost.get().saturating_add(inside);
+        self.charge(page_size)?;
+        self.inside(page_size, plan)
+    }
+
+    /// Counts a list of this size.
+    ///
+    /// # Errors
+    /// If the request would then ask for too many rows.
+    pub(crate) fn charge(&self, page_size: u32) -> Result<(), GraphqlError> {
+        let cost = self.cost.get().saturating_add(self.multiplier.get().saturating_mul(page_size.into()));
         self.cost.set(cost);
         if cost > MAX_COST {
             let message = format!(
@@ -80,10 +101,31 @@ impl<'d> Context<'d> {
             );
             return Err(GraphqlError::new(ErrorCode::CostLimitExceeded, message));
         }
-        self.multiplier.set(inside.max(1));
+        Ok(())
+    }
+
+    /// Plans what is inside a list of this size that has been counted.
+    pub(crate) fn inside<T>(
+        &self,
+        page_size: u32,
+        plan: impl FnOnce() -> Result<T, GraphqlError>,
+    ) -> Result<T, GraphqlError> {
+        let around = self.multiplier.get();
+        self.multiplier.set(around.saturating_mul(page_size.into()).max(1));
         let result = plan();
         self.multiplier.set(around);
         result
+    }
+
+    /// Counts what a filter is compared with, rights included.
+    pub(crate) fn charge_filter(&self, filter: &Filter) -> Result<(), GraphqlError> {
+        let values = self.filter_values.get().saturating_add(bound_values(filter));
+        self.filter_values.set(values);
+        if values > MAX_FILTER_VALUES {
+            let message = format!("The filters of the request have more than {MAX_FILTER_VALUES} values.");
+            return Err(GraphqlError::new(ErrorCode::CostLimitExceeded, message));
+        }
+        Ok(())
     }
 
     /// Refuses an object with too many parts.

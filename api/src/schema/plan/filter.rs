@@ -20,7 +20,9 @@ pub(crate) fn parse(
         let path = error.path.iter().map(|name| format!(".{name}")).collect::<String>();
         bad_input(format!("filter{path}: {}", error.message))
     })?;
-    guard(context, resource, filter)
+    let filter = guard(context, resource, filter)?;
+    context.charge_filter(&filter)?;
+    Ok(filter)
 }
 
 fn guard(context: &Context<'_>, resource: ResourceId, filter: Filter) -> Result<Filter, GraphqlError> {
@@ -38,6 +40,11 @@ fn guard(context: &Context<'_>, resource: ResourceId, filter: Filter) -> Result<
             context.check_name(resource, field)?;
             let target = context.resource(resource).field(field).to_one().expect("a related filter has a target");
             Filter::Related(field, Box::new(context.visible(target).and(guard(context, target, *filter)?)))
+        }
+        Filter::Exists(field, filter) => {
+            context.check_name(resource, field)?;
+            let (target, _) = context.resource(resource).field(field).to_many().expect("an exists filter has a target");
+            Filter::Exists(field, Box::new(context.visible(target).and(guard(context, target, *filter)?)))
         }
     })
 }

@@ -7,19 +7,23 @@
 //! - [`context`]: what planning knows
 //! - [`object`]: one row
 //! - [`connection`]: a page of rows
+//! - [`aggregate`]: numbers about all rows that match, and groups of them
 //! - [`change`]: an event
-//! - [`filter`], [`order`]: arguments that name fields
+//! - [`filter`], [`order`], [`search`]: arguments that look at fields; `cursor`: places in an order
 //! - [`output`]: the writing
 //! - [`place`]: where in the response an error belongs
 
+pub(crate) mod aggregate;
 pub(crate) mod change;
 pub(crate) mod connection;
 pub(crate) mod context;
+mod cursor;
 pub(crate) mod filter;
 pub(crate) mod object;
 pub(crate) mod order;
 pub(crate) mod output;
 pub(crate) mod place;
+pub(crate) mod search;
 
 pub(crate) use change::{ChangePlan, Rendering};
 pub(crate) use connection::ConnectionPlan;

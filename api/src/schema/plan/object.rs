@@ -6,7 +6,7 @@ use super::output::{Key, Output};
 use crate::auth::rules;
 use crate::catalog::datum::Prefixes;
 use crate::catalog::{Datum, FieldId, FieldType, Filter, Operation as RowOperation, ResourceId};
-use crate::schema::document::{GraphqlError, Location, Selected};
+use crate::schema::document::{ErrorCode, GraphqlError, Location, PathSegment, Selected};
 use crate::schema::types::names;
 use crate::store::read::{Node, Shape, Slot};
 
@@ -37,8 +37,8 @@ enum Guard {
 #[derive(Debug, Clone)]
 enum Value {
     TypeName(String),
-    Column { slot: usize, field: FieldId },
-    ToOne { slot: usize, plan: ObjectPlan },
+    Column { slot: usize, field: FieldId, is_required: bool },
+    ToOne { slot: usize, plan: ObjectPlan, is_required: bool },
     Connection { slot: usize, plan: Box<ConnectionPlan> },
 }
 
@@ -77,7 +77,9 @@ impl ObjectPlan {
                 let mut other = Shape::new(target);
                 let plan = Self::new(context, field, &mut other)?;
                 let visible = context.visible(target);
-                Value::ToOne { slot: shape.push(Slot::ToOne { field: id, visible, shape: other }), plan }
+                let slot = shape.push(Slot::ToOne { field: id, visible, shape: other });
+                let is_required = !names::to_one_is_nullable(context.catalog, shape.resource, id);
+                Value::ToOne { slot, plan, is_required }
             }
             FieldType::ToMany { target, via } => {
                 let planned = ConnectionPlan::new(context, field, target, Some(via));
@@ -88,7 +90,7 @@ impl ObjectPlan {
             | FieldType::Scalar(_)
             | FieldType::Enum(_)
             | FieldType::ScalarList(_)
-            | FieldType::EnumList(_) => Value::Column { slot: shape.column(id), field: id },
+            | FieldType::EnumList(_) => Value::column(context, shape, id),
         })
     }
 
@@ -110,7 +112,7 @@ impl ObjectPlan {
                 Some((id, _)) => {
                     context.check_selection(resource_id, id).map_err(|error| error.at(location))?;
                     let guard = guard(context, shape, id);
-                    let value = Value::Column { slot: shape.column(id), field: id };
+                    let value = Value::column(context, shape, id);
                     Guarded { guard, name: field.name.to_owned(), location, value }
                 }
             };
@@ -120,32 +122,46 @@ impl ObjectPlan {
         Ok(Self { resource: resource_id, fields })
     }
 
-    /// Writes a row.
+    /// Writes a row of the database, which has all that its type requires.
     pub(crate) fn write(&self, nodes: &[Node], out: &mut Output<'_>) {
+        self.write_fields(nodes, false, out);
+    }
+
+    /// Writes a row as an event of the log has it. An event that is older than a requirement of the resource file may
+    /// lack a value; then, as GraphQL says, the nearest object that may be null is null, with an error at the field.
+    pub(crate) fn write_image(&self, nodes: &[Node], out: &mut Output<'_>) {
+        match self.missing(nodes) {
+            None => self.write_fields(nodes, true, out),
+            Some(missing) => {
+                out.null();
+                let message = format!("This event is older than the requirement of a value for {}.", missing.name);
+                let path = out.path.iter().cloned().chain(missing.path.into_iter().rev()).collect();
+                out.errors.push(GraphqlError::new(ErrorCode::Internal, message).at(missing.location).with_path(path));
+            }
+        }
+    }
+
+    fn write_fields(&self, nodes: &[Node], is_image: bool, out: &mut Output<'_>) {
         out.object(&self.fields, |out, field| {
-            let is_open = match field.guard {
-                Guard::Open => true,
-                Guard::Closed => false,
-                Guard::Test(slot) => nodes[slot] == Node::Leaf(Datum::Bool(true)),
-            };
-            if is_open {
-                self.write_value(&field.value, nodes, out)
+            if field.is_open(nodes) {
+                self.write_value(&field.value, nodes, is_image, out)
             } else {
                 out.forbidden(&field.name, field.location)
             }
         });
     }
 
-    fn write_value(&self, value: &Value, nodes: &[Node], out: &mut Output<'_>) {
+    fn write_value(&self, value: &Value, nodes: &[Node], is_image: bool, out: &mut Output<'_>) {
         match value {
             Value::TypeName(name) => out.text(name),
-            Value::Column { slot, field } => {
+            Value::Column { slot, field, .. } => {
                 let ty = &out.catalog.resource(self.resource).field(*field).ty;
                 if let Node::Leaf(datum) = &nodes[*slot] {
                     datum.write_json(ty, &Prefixes::new(out.catalog, self.resource), &mut out.bytes);
                 }
             }
-            Value::ToOne { slot, plan } => match &nodes[*slot] {
+            Value::ToOne { slot, plan, .. } => match &nodes[*slot] {
+                Node::Object(Some(nodes)) if is_image => plan.write_image(nodes, out),
                 Node::Object(Some(nodes)) => plan.write(nodes, out),
                 _ => out.null(),
             },
@@ -156,9 +172,51 @@ impl ObjectPlan {
             }
         }
     }
+
+    /// The first field for which there is no value although its type requires one.
+    fn missing(&self, nodes: &[Node]) -> Option<Missing> {
+        self.fields.iter().filter(|(_, field)| field.is_open(nodes)).find_map(|(key, field)| {
+            let here = || Missing { path: Vec::new(), name: field.name.clone(), location: field.location };
+            let mut missing = match &field.value {
+                Value::Column { slot, is_required: true, .. } => (nodes[*slot] == Node::Leaf(Datum::Null)).then(here),
+                Value::ToOne { slot, plan, is_required: true } => match &nodes[*slot] {
+                    Node::Object(Some(nodes)) => plan.missing(nodes),
+                    _ => Some(here()),
+                },
+                Value::TypeName(_) | Value::Column { .. } | Value::ToOne { .. } | Value::Connection { .. } => None,
+            }?;
+            missing.path.push(PathSegment::Field(key.name.clone()));
+            Some(missing)
+        })
+    }
+}
+
+/// A field without the value that its type requires.
+struct Missing {
+    /// From the field outwards.
+    path: Vec<PathSegment>,
+    name: String,
+    location: Location,
+}
+
+impl Value {
+    fn column(context: &Context<'_>, shape: &mut Shape, id: FieldId) -> Self {
+        let field = context.resource(shape.resource).field(id);
+        let is_required = !field.nullable && field.rules.is_none();
+        Self::Column { slot: shape.column(id), field: id, is_required }
+    }
 }
 
 impl Guarded {
+    /// Whether the caller may read it in this row.
+    fn is_open(&self, nodes: &[Node]) -> bool {
+        match self.guard {
+            Guard::Open => true,
+            Guard::Closed => false,
+            Guard::Test(slot) => nodes[slot] == Node::Leaf(Datum::Bool(true)),
+        }
+    }
+
     fn type_name(name: &str, location: Location) -> Self {
         let value = Value::TypeName(name.to_owned());
         Self { guard: Guard::Open, name: "__typename".to_owned(), location, value }

@@ -1,15 +1,17 @@
 //! Writing a response: bytes of JSON, and the errors met on the way with their paths.
 
+use std::sync::Arc;
+
 use entity::Position;
 
-use crate::catalog::datum::write_text;
+use crate::catalog::datum::{write_int, write_text};
 use crate::log::Hub;
 use crate::schema::document::{ErrorCode, GraphqlError, Location, PathSegment};
 
 /// A response key: as it stands in paths, and as it is written.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     quoted: Box<[u8]>,
 }
 
@@ -18,7 +20,7 @@ impl Key {
         let mut quoted = Vec::with_capacity(name.len() + 3);
         write_text(&mut quoted, name);
         quoted.push(b':');
-        Self { name: name.to_owned(), quoted: quoted.into() }
+        Self { name: name.into(), quoted: quoted.into() }
     }
 
     /// Writes `"key":`.
@@ -70,8 +72,7 @@ impl<'a> Output<'a> {
     }
 
     pub(crate) fn number(&mut self, number: i64) {
-        let text = number.to_string();
-        self.raw(text.as_bytes());
+        write_int(&mut self.bytes, number);
     }
 
     pub(crate) fn boolean(&mut self, value: bool) {
@@ -92,7 +93,7 @@ impl<'a> Output<'a> {
                 self.bytes.push(b',');
             }
             self.raw(&key.quoted);
-            self.path.push(PathSegment::Field(key.name.clone()));
+            self.path.push(PathSegment::Field(Arc::clone(&key.name)));
             value(self, field);
             self.path.pop();
         }

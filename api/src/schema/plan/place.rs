@@ -14,7 +14,7 @@ use crate::schema::document::{GraphqlError, Location, Operation, PathSegment, Se
 ///
 /// The path ends at the first list on the way: what is inside it has indices that nobody knows before it is read.
 pub(crate) fn located(operation: &Operation<'_>, error: GraphqlError, root: &Selected<'_>) -> GraphqlError {
-    let mut path = vec![PathSegment::Field(root.key.to_owned())];
+    let mut path = vec![PathSegment::Field(root.key.into())];
     match error.locations.first().copied() {
         None => error.at(root.location()).with_path(path),
         Some(_) if root.fields.iter().any(|field| field.ty().is_list()) => error.with_path(path),
@@ -74,6 +74,6 @@ impl<'o> Search<'o> {
 
     fn known_way(&self) -> Vec<PathSegment> {
         let until_list = self.way.iter().position(|step| step.is_list).map_or(self.way.len(), |list| list + 1);
-        self.way[..until_list].iter().map(|step| PathSegment::Field(step.key.to_owned())).collect()
+        self.way[..until_list].iter().map(|step| PathSegment::Field(step.key.into())).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Filters: one input object per resource, made of one per type of column.
 
-use crate::catalog::{Catalog, FieldType, Resource, ResourceId, Scalar};
+use crate::catalog::{Catalog, FieldType, Quantifier, Resource, ResourceId, Scalar};
 
 use super::builder::{Builder, Input, input};
 use super::describe::{self, words};
@@ -16,8 +16,12 @@ pub(super) fn add_resource(builder: &mut Builder, catalog: &Catalog, id: Resourc
         input("not", filter.clone(), "This does not match."),
     ];
     for (field_id, field) in resource.fields().filter(|(_, field)| !field.private) {
-        let Some(ty) = names::filter_type(catalog, &field.ty) else { continue };
         let text = describe::field(resource, field_id);
+        if let Some((target, _)) = field.to_many() {
+            let list = Names::of(catalog.resource(target)).list_filter;
+            fields.push(input(&field.name, list, describe::sentences([text.as_str(), LIST])));
+        }
+        let Some(ty) = names::filter_type(catalog, &field.ty) else { continue };
         if let FieldType::ToOne { target, .. } = field.ty {
             let related = Names::of(catalog.resource(target)).filter;
             let nested = "There is a related row that the caller may see, and it matches.";
@@ -29,6 +33,24 @@ pub(super) fn add_resource(builder: &mut Builder, catalog: &Catalog, id: Resourc
         }
     }
     builder.input_object(&filter, resource_description(resource), fields);
+}
+
+const LIST: &str = "What is asked of those that the caller may see.";
+
+/// `OrderLineListFilter`.
+pub(super) fn add_related_list(builder: &mut Builder, resource: &Resource) {
+    let names = Names::of(resource);
+    let quantifiers = Quantifier::ALL.map(|quantifier| {
+        let text = match quantifier {
+            Quantifier::Some => "At least one of them matches; `some: {}` asks for at least one.",
+            Quantifier::Every => "All of them match; of no rows, all do.",
+            Quantifier::None => "None of them matches; `none: {}` asks for no rows.",
+        };
+        input(quantifier.name(), &names.filter, text)
+    });
+    let rows = words(&resource.plural);
+    let description = format!("Tests the {rows} of a row, those that the caller may see; all that is given must hold.");
+    builder.input_object(&names.list_filter, description, quantifiers.into());
 }
 
 fn resource_description(resource: &Resource) -> String {

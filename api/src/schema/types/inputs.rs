@@ -55,7 +55,7 @@ pub(super) fn add_create(builder: &mut Builder, catalog: &Catalog, id: ResourceI
     let names = Names::of(resource);
     let noun = words(&resource.name);
     let mut fields = create_fields(catalog, id, None);
-    fields.push(shared::client_mutation_id_input());
+    fields.extend(shared::mutation_inputs());
     builder.input_object(&names.create_input, format!("A new {noun}."), fields);
     let fields = row_payload(&names, &format!("The new {noun}; null if there are user errors."));
     builder.object(&names.create_payload, format!("What came of `{}`.", names.create_field), &[], fields);
@@ -75,7 +75,7 @@ pub(super) fn add_owned_lists(builder: &mut Builder, catalog: &Catalog, id: Reso
 }
 
 /// The columns and owned lists of a new row, without the foreign key to the row that it is created under.
-fn create_fields(catalog: &Catalog, id: ResourceId, under: Option<&OwnedList>) -> Vec<Input> {
+pub(super) fn create_fields(catalog: &Catalog, id: ResourceId, under: Option<&OwnedList>) -> Vec<Input> {
     let resource = catalog.resource(id);
     let columns = names::creatable(resource).filter(|(field, _)| under.is_none_or(|list| list.via != *field));
     let mut fields: Vec<_> = columns
@@ -107,12 +107,12 @@ pub(super) fn add_update(builder: &mut Builder, catalog: &Catalog, id: ResourceI
     let resource = catalog.resource(id);
     let names = Names::of(resource);
     let noun = words(&resource.name);
-    let fields = vec![
+    let mut fields = vec![
         input("id", "ID!", format!("Which {noun}.")),
         input("patch", format!("{}!", names.patch), "What is to change."),
         if_version(),
-        shared::client_mutation_id_input(),
     ];
+    fields.extend(shared::mutation_inputs());
     builder.input_object(&names.update_input, format!("A change to {}.", a(&noun)), fields);
 
     let patch = names::patchable(resource).map(|(field_id, field)| {
@@ -134,7 +134,8 @@ pub(super) fn add_delete(builder: &mut Builder, catalog: &Catalog, id: ResourceI
     let resource = catalog.resource(id);
     let names = Names::of(resource);
     let noun = words(&resource.name);
-    let fields = vec![input("id", "ID!", format!("Which {noun}.")), if_version(), shared::client_mutation_id_input()];
+    let mut fields = vec![input("id", "ID!", format!("Which {noun}.")), if_version()];
+    fields.extend(shared::mutation_inputs());
     builder.input_object(&names.delete_input, format!("The end of {}.", a(&noun)), fields);
     let deleted =
         output(&names.deleted_id_field, "ID", format!("The id of the deleted {noun}; null if there are user errors."));
@@ -147,7 +148,7 @@ fn if_version() -> Input {
     input("ifVersion", "Int", "Only if this is the row's `version`; otherwise the user error VERSION_CONFLICT.")
 }
 
-fn row_payload(names: &Names, row: &str) -> Vec<Output> {
+pub(super) fn row_payload(names: &Names, row: &str) -> Vec<Output> {
     vec![
         output(&names.find_field, &names.object, row),
         output("change", &names.change, "The event of this mutation; null if nothing was written."),

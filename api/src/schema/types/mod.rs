@@ -6,10 +6,12 @@
 //!
 //! - `builder`: types as SDL writes them, checked for names that come twice
 //! - `describe`: sentences for what the resource file does not describe
-//! - `roots`, `resources`, `inputs`, `filters`: what is generated for the resources of the file
+//! - `roots`, `resources`, [`aggregates`], `inputs`, `batches`, `filters`: what is generated for the resources of the file
 //! - `shared`, `webhooks`: what is the same for every resource file
 //! - `sdl`: printing
 
+pub mod aggregates;
+mod batches;
 mod builder;
 mod describe;
 mod filters;
@@ -24,6 +26,7 @@ mod webhooks;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use self::batches::MAX_ITEMS;
 use self::builder::Builder;
 use crate::catalog::{Catalog, FieldType, ResourceId};
 
@@ -74,6 +77,9 @@ pub fn build(catalog: &Catalog) -> Result<Api, Error> {
     shared::add_common(&mut builder);
     filters::add_columns(&mut builder, catalog);
     shared::add_order_direction(&mut builder);
+    if builder.uses(shared::BATCH_MODE) {
+        shared::add_batch_mode(&mut builder);
+    }
     shared::add_scalars(&mut builder);
     let (schema, order) = builder.finish()?;
     let sdl = sdl::print(&schema, &order)?;
@@ -85,11 +91,16 @@ fn add_resource(builder: &mut Builder, catalog: &Catalog, id: ResourceId) {
     resources::add_object(builder, catalog, id);
     if is_root || is_listed(catalog, id) {
         resources::add_connection(builder, catalog, id);
+        aggregates::add_aggregate(builder, catalog.resource(id));
+        aggregates::add_groups(builder, catalog, id);
     }
     if is_root {
         inputs::add_by(builder, catalog, id);
     }
     filters::add_resource(builder, catalog, id);
+    if is_listed(catalog, id) {
+        filters::add_related_list(builder, catalog.resource(id));
+    }
     resources::add_order(builder, catalog, id);
     resources::add_change(builder, catalog, id);
     if is_root {
@@ -99,6 +110,7 @@ fn add_resource(builder: &mut Builder, catalog: &Catalog, id: ResourceId) {
     if is_root {
         inputs::add_update(builder, catalog, id);
         inputs::add_delete(builder, catalog, id);
+        batches::add(builder, catalog, id);
     }
 }
 

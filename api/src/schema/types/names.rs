@@ -3,6 +3,7 @@
 //! The builder of the types and the executor that runs requests against them both ask here, so that a name or a rule
 //! about nullability is written down once.
 
+use crate::catalog::names::{new_row, plural};
 use crate::catalog::{Access, Allow, Catalog, Field, FieldId, FieldType, Operation, Resource, ResourceId, Scalar};
 
 /// The names of everything that is generated for one resource. For `Product`:
@@ -18,8 +19,28 @@ pub struct Names {
     pub by: String,
     /// `ProductFilter`
     pub filter: String,
+    /// `ProductListFilter`
+    pub list_filter: String,
     /// `ProductOrder`
     pub order: String,
+    /// `ProductAggregate`
+    pub aggregate: String,
+    /// `ProductSum`
+    pub sum: String,
+    /// `ProductAvg`
+    pub avg: String,
+    /// `ProductMin`
+    pub min: String,
+    /// `ProductMax`
+    pub max: String,
+    /// `ProductGroupBy`
+    pub group_by: String,
+    /// `ProductGroupPage`
+    pub group_page: String,
+    /// `ProductGroup`
+    pub group: String,
+    /// `ProductGroupKey`
+    pub group_key: String,
     /// `ProductChange`
     pub change: String,
     /// `ProductSnapshot`
@@ -38,6 +59,24 @@ pub struct Names {
     pub delete_input: String,
     /// `DeleteProductPayload`
     pub delete_payload: String,
+    /// `UpsertProductInput`
+    pub upsert_input: String,
+    /// `UpsertProductPayload`
+    pub upsert_payload: String,
+    /// `NewProduct`
+    pub new_row: String,
+    /// `CreateProductsInput`
+    pub create_many_input: String,
+    /// `CreateProductsPayload`
+    pub create_many_payload: String,
+    /// `UpdateProductsInput`
+    pub update_many_input: String,
+    /// `UpdateProductsPayload`
+    pub update_many_payload: String,
+    /// `DeleteProductsInput`
+    pub delete_many_input: String,
+    /// `DeleteProductsPayload`
+    pub delete_many_payload: String,
     /// `product`: the query field that finds one, and the field of payloads that holds it
     pub find_field: String,
     /// `products`: the query field that lists them
@@ -48,23 +87,44 @@ pub struct Names {
     pub update_field: String,
     /// `deleteProduct`
     pub delete_field: String,
+    /// `upsertProduct`
+    pub upsert_field: String,
+    /// `createProducts`
+    pub create_many_field: String,
+    /// `updateProducts`
+    pub update_many_field: String,
+    /// `deleteProducts`
+    pub delete_many_field: String,
     /// `productChanged`
     pub changed_field: String,
     /// `deletedProductId`: the field of the payload of a delete
     pub deleted_id_field: String,
+    /// `deletedProductIds`: the field of the payload of a delete of many
+    pub deleted_ids_field: String,
 }
 
 impl Names {
     /// Those of this resource.
     pub fn of(resource: &Resource) -> Self {
         let name = &resource.name;
+        let all = plural(name);
         Self {
             object: name.clone(),
             connection: format!("{name}Connection"),
             edge: format!("{name}Edge"),
             by: format!("{name}By"),
             filter: format!("{name}Filter"),
+            list_filter: format!("{name}ListFilter"),
             order: format!("{name}Order"),
+            aggregate: format!("{name}Aggregate"),
+            sum: format!("{name}Sum"),
+            avg: format!("{name}Avg"),
+            min: format!("{name}Min"),
+            max: format!("{name}Max"),
+            group_by: format!("{name}GroupBy"),
+            group_page: format!("{name}GroupPage"),
+            group: format!("{name}Group"),
+            group_key: format!("{name}GroupKey"),
             change: format!("{name}Change"),
             snapshot: format!("{name}Snapshot"),
             patch: format!("{name}Patch"),
@@ -74,13 +134,27 @@ impl Names {
             update_payload: format!("Update{name}Payload"),
             delete_input: format!("Delete{name}Input"),
             delete_payload: format!("Delete{name}Payload"),
+            upsert_input: format!("Upsert{name}Input"),
+            upsert_payload: format!("Upsert{name}Payload"),
+            new_row: new_row(name),
+            create_many_input: format!("Create{all}Input"),
+            create_many_payload: format!("Create{all}Payload"),
+            update_many_input: format!("Update{all}Input"),
+            update_many_payload: format!("Update{all}Payload"),
+            delete_many_input: format!("Delete{all}Input"),
+            delete_many_payload: format!("Delete{all}Payload"),
             find_field: resource.singular.clone(),
             list_field: resource.plural.clone(),
             create_field: format!("create{name}"),
             update_field: format!("update{name}"),
             delete_field: format!("delete{name}"),
+            upsert_field: format!("upsert{name}"),
+            create_many_field: format!("create{all}"),
+            update_many_field: format!("update{all}"),
+            delete_many_field: format!("delete{all}"),
             changed_field: format!("{}Changed", resource.singular),
             deleted_id_field: format!("deleted{name}Id"),
+            deleted_ids_field: format!("deleted{name}Ids"),
         }
     }
 }
@@ -208,6 +282,22 @@ pub fn patchable(resource: &Resource) -> impl Iterator<Item = (FieldId, &Field)>
 /// Whether the resource has an update mutation: there is a field that a client may set on update.
 pub fn has_update(resource: &Resource) -> bool {
     patchable(resource).next().is_some()
+}
+
+/// Whether a client can say anything about a new row: then rows can be created by the list.
+pub fn has_new_row(catalog: &Catalog, id: ResourceId) -> bool {
+    creatable(catalog.resource(id)).next().is_some() || !owned_lists(catalog, id).is_empty()
+}
+
+/// Whether a create can make a row that this key finds: it sets all of its columns.
+pub fn is_creatable_key(resource: &Resource, key: &ByKey) -> bool {
+    key.fields.iter().all(|(id, _)| creatable(resource).any(|(field, _)| field == *id))
+}
+
+/// Whether the resource has an upsert mutation: rows can be updated, and there is a key that both finds and makes a row.
+pub fn has_upsert(catalog: &Catalog, id: ResourceId) -> bool {
+    let resource = catalog.resource(id);
+    has_update(resource) && by_keys(catalog, id).iter().any(|key| is_creatable_key(resource, key))
 }
 
 /// Whether a create must name this field: it is required, and nothing fills it in.

@@ -1,7 +1,8 @@
 //! What is read of a resource: its object type with connections, its order, its change and its snapshot.
 
-use crate::catalog::{Catalog, Field, FieldId, FieldType, ResourceId};
+use crate::catalog::{Catalog, Field, FieldId, FieldType, Resource, ResourceId};
 
+use super::aggregates;
 use super::builder::{Builder, Input, Output, input, output};
 use super::describe::{self, a, words};
 use super::names::{self, Names};
@@ -27,10 +28,11 @@ fn object_field(catalog: &Catalog, owner: ResourceId, id: FieldId, field: &Field
             output(&field.name, optional(target, nullable), text)
         }
         FieldType::ToMany { target, .. } => {
+            let arguments = page(catalog.resource(target));
             let target = Names::of(catalog.resource(target));
             let live = "Inside a change it is read when the change is rendered, and may be newer than the change.";
             let text = describe::sentences([text.as_str(), live, &describe::reading(field)]);
-            output(&field.name, optional(&target.connection, field.rules.is_some()), text).arguments(page(&target))
+            output(&field.name, optional(&target.connection, field.rules.is_some()), text).arguments(arguments)
         }
         _ => column(catalog, owner, id, field.name.clone()),
     }
@@ -65,23 +67,21 @@ pub(super) fn add_connection(builder: &mut Builder, catalog: &Catalog, id: Resou
     let resource = catalog.resource(id);
     let names = Names::of(resource);
     let mut fields = shared::connection_fields(&names.edge, &names.object);
-    fields.push(output(
-        "totalCount",
-        "Int!",
-        "How many rows match the filter on all pages, of those that the caller may see.",
-    ));
+    fields.push(output("totalCount", "Int!", "How many rows match on all pages, of those that the caller may see."));
     fields.push(output(
         "asOf",
         "String!",
         "The position in the log that these rows are the state of. Give it as `after` to a subscription or to \
          `changes` to continue from exactly here, without a gap and without a duplicate.",
     ));
+    fields.extend(aggregates::connection_fields(&names));
     builder.object(&names.connection, format!("A page of {}.", resource.name), &[], fields);
     shared::add_edge(builder, &names.edge, &names.object);
 }
 
 /// The arguments of a connection of this resource.
-pub(super) fn page(names: &Names) -> Vec<Input> {
+pub(super) fn page(resource: &Resource) -> Vec<Input> {
+    let names = Names::of(resource);
     let mut arguments = shared::page_arguments();
     arguments.push(input("filter", &names.filter, "Only rows that match."));
     arguments.push(input(
@@ -89,7 +89,27 @@ pub(super) fn page(names: &Names) -> Vec<Input> {
         format!("[{}!]", names.order),
         "By which fields, the first one first. Every order ends in `id`, which is also the default.",
     ));
+    arguments.extend(search(resource));
     arguments
+}
+
+/// The argument `search`, for a resource that has `@search`.
+fn search(resource: &Resource) -> Option<Input> {
+    let searched: Vec<_> = resource.search.iter().map(|id| resource.field(*id)).collect();
+    let (last, others) = searched.split_last()?;
+    let others: Vec<_> = others.iter().map(|field| format!("`{}`", field.name)).collect();
+    let or = if others.is_empty() { "" } else { " or " };
+    let mut text = format!(
+        "Only rows that hold all of these words in {}{or}`{}`, in any order. Case and accents do not matter, and each \
+         word may be the beginning of a longer one. Words \"in quotes\" stand whole and in this order; so do parts of one \
+         word, as in `abc-123`, whose last part may be longer. A text without words restricts nothing.",
+        others.join(", "),
+        last.name
+    );
+    if searched.iter().any(|field| field.rules.is_some()) {
+        text.push_str(" FORBIDDEN for callers who may not read all of these fields.");
+    }
+    Some(input("search", "String", text))
 }
 
 /// `ProductOrder`.

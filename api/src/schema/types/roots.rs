@@ -1,6 +1,6 @@
 //! The root fields: what can be asked, done and followed.
 
-use crate::catalog::{Catalog, Resource};
+use crate::catalog::{Catalog, Resource, ResourceId};
 
 use super::builder::{Builder, Output, input, output};
 use super::describe::{a, words};
@@ -31,7 +31,7 @@ pub(super) fn add_query(builder: &mut Builder, catalog: &Catalog) {
             format!("Which {noun}."),
         )]));
         let all = format!("The rows of {} that the caller may see, a page at a time.", resource.name);
-        fields.push(output(&names.list_field, required(&names.connection), all).arguments(resources::page(&names)));
+        fields.push(output(&names.list_field, required(&names.connection), all).arguments(resources::page(resource)));
     }
     let page = shared::forward_arguments();
     fields.push(
@@ -51,7 +51,8 @@ pub(super) fn add_query(builder: &mut Builder, catalog: &Catalog) {
 
 pub(super) fn add_mutation(builder: &mut Builder, catalog: &Catalog) {
     let mut fields = Vec::new();
-    for (resource, names) in roots(catalog) {
+    for (id, resource) in catalog.resources().filter(|(_, resource)| resource.root) {
+        let names = Names::of(resource);
         let noun = a(&words(&resource.name));
         fields.push(mutation(
             &names.create_field,
@@ -69,6 +70,7 @@ pub(super) fn add_mutation(builder: &mut Builder, catalog: &Catalog) {
             &names.delete_payload,
             format!("Deletes {noun}."),
         ));
+        fields.extend(batches(catalog, id, &names));
     }
     let webhooks = [
         ("create", "Create", "Registers a webhook. It gets every event that commits from now on."),
@@ -85,6 +87,27 @@ pub(super) fn add_mutation(builder: &mut Builder, catalog: &Catalog) {
         &[],
         fields,
     );
+}
+
+/// The mutations that look first, or write many rows.
+fn batches(catalog: &Catalog, id: ResourceId, names: &Names) -> Vec<Output> {
+    let resource = catalog.resource(id);
+    let mut fields = Vec::new();
+    if names::has_upsert(catalog, id) {
+        let text = format!("Updates the {} with this key, or creates it if it is not there.", words(&resource.name));
+        fields.push(mutation(&names.upsert_field, &names.upsert_input, &names.upsert_payload, text));
+    }
+    if names::has_new_row(catalog, id) {
+        let text = format!("Creates many rows of {}.", resource.name);
+        fields.push(mutation(&names.create_many_field, &names.create_many_input, &names.create_many_payload, text));
+    }
+    if names::has_update(resource) {
+        let text = format!("Updates all rows of {} that match a filter, or none.", resource.name);
+        fields.push(mutation(&names.update_many_field, &names.update_many_input, &names.update_many_payload, text));
+    }
+    let text = format!("Deletes all rows of {} that match a filter, or none.", resource.name);
+    fields.push(mutation(&names.delete_many_field, &names.delete_many_input, &names.delete_many_payload, text));
+    fields
 }
 
 fn mutation(name: &str, input_type: &str, payload: &str, description: String) -> Output {

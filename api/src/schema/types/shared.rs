@@ -5,6 +5,7 @@ use super::builder::{Builder, Input, Output, input, output};
 pub(super) const NODE: &str = "Node";
 pub(super) const CHANGE: &str = "Change";
 pub(super) const ORDER_DIRECTION: &str = "OrderDirection";
+pub(super) const BATCH_MODE: &str = "BatchMode";
 
 /// What every order of a resource refers to.
 pub(super) fn add_order_direction(builder: &mut Builder) {
@@ -43,14 +44,15 @@ pub(super) fn add_common(builder: &mut Builder) {
     ];
     builder.object(
         "UserError",
-        "A mistake in the input of a mutation. If there is one, nothing was written.",
+        "A mistake in the input of a mutation. What it is about was not written, nor anything else unless the mutation's \
+         mode is INDEPENDENT.",
         &[],
         fields,
     );
     builder.enumeration("UserErrorCode", "Kinds of mistakes in the input of a mutation.", USER_ERROR_CODES);
 }
 
-const USER_ERROR_CODES: [(&str, &str); 13] = [
+const USER_ERROR_CODES: [(&str, &str); 14] = [
     ("REQUIRED", "A value is missing, or null where it may not be."),
     ("INVALID", "The value is none of its type or format."),
     ("TOO_SHORT", "A text has too few characters, or a list too few items."),
@@ -60,13 +62,15 @@ const USER_ERROR_CODES: [(&str, &str); 13] = [
     ("NOT_UNIQUE", "Another row has this value, and it must be unique."),
     ("NOT_FOUND", "There is no such row for this caller."),
     ("REFERENCED", "Other rows refer to this one, so that it cannot be deleted."),
-    ("IMMUTABLE", "The value can be set only once."),
+    ("IMMUTABLE", "The value cannot be changed by this mutation: an upsert keeps the key that it finds a row by."),
     ("FORBIDDEN", "The caller may not do this."),
     ("VERSION_CONFLICT", "The row has another version than `ifVersion`."),
     (
         "TOO_MANY",
-        "More rows would change than one mutation may change, or the caller has as many of these as they may have.",
+        "More rows would be written than one mutation may write or `atMost` allows, or the caller has as many of these as \
+         they may have.",
     ),
+    ("IDEMPOTENCY_KEY_REUSED", "The `idempotencyKey` was used for another mutation, or with another input."),
 ];
 
 /// The log: `Change`, its connection and its enums.
@@ -176,8 +180,23 @@ pub(super) fn user_errors() -> Output {
     output("userErrors", "[UserError!]!", "All mistakes in the input; if there is one, nothing was written.")
 }
 
-pub(super) fn client_mutation_id_input() -> Input {
-    input("clientMutationId", "String", "Comes back in the payload.")
+/// What every input of a mutation ends with.
+pub(super) fn mutation_inputs() -> [Input; 2] {
+    let key = "Makes a retry safe: for 24 hours the same key with the same input gets the first payload again, and nothing is \
+               written. At most 255 bytes, best a UUID. Keys belong to the caller's `sub`; anonymous callers share theirs.";
+    [input("idempotencyKey", "String", key), input("clientMutationId", "String", "Comes back in the payload.")]
+}
+
+/// What a batch of new rows does about those that are refused.
+pub(super) fn add_batch_mode(builder: &mut Builder) {
+    builder.enumeration(
+        BATCH_MODE,
+        "What becomes of the other rows when one is refused.",
+        [
+            ("ATOMIC", "All rows are written, or none."),
+            ("INDEPENDENT", "Those that are good are written, all of them in one transaction."),
+        ],
+    );
 }
 
 pub(super) fn client_mutation_id_output() -> Output {

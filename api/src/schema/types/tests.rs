@@ -153,7 +153,7 @@ fn changed_shop(change: impl FnOnce(&mut [Resource])) -> Catalog {
     );
     line.root = false;
     line.unique_keys = vec![Key { fields: vec![FieldId(1), FieldId(2)] }];
-    let value = |name: &str| EnumValue { name: name.to_owned(), description: None };
+    let value = |name: &str| EnumValue { name: name.to_owned(), description: None, renamed_from: None };
     let enums = [("OrderStatus", ["OPEN", "ON_HOLD"]), ("Unused", ["A", "B"])];
     let enums = enums.map(|(name, values)| EnumType {
         name: name.to_owned(),

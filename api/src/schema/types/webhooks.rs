@@ -128,11 +128,16 @@ fn add_mutations(builder: &mut Builder) {
     );
     let in_flight = "How many deliveries may be on their way at the same time.";
     fields.push(input("maxInFlight", "Int!", in_flight).default(16));
-    fields.push(shared::client_mutation_id_input());
+    fields.extend(shared::mutation_inputs());
     builder.input_object("CreateWebhookInput", "A new webhook; with either `query` or `events`.", fields);
     let fields = vec![
         output("webhook", "Webhook", "The new webhook; null if there are user errors."),
-        output("secret", "String", "`whsec_` and the key that signs its requests. It is shown only here."),
+        output(
+            "secret",
+            "String",
+            "`whsec_` and the key that signs its requests. It is shown only here, and again to a retry with the same \
+             `idempotencyKey` while the webhook still has it.",
+        ),
         shared::user_errors(),
         shared::client_mutation_id_output(),
     ];
@@ -144,7 +149,7 @@ fn add_mutations(builder: &mut Builder) {
     fields.push(input("ordering", "WebhookOrdering", "Which deliveries wait for which."));
     fields.push(input("maxInFlight", "Int", in_flight));
     fields.push(input("status", "WebhookStatus", "PAUSED pauses it, ENABLED resumes it or enables it again."));
-    fields.push(shared::client_mutation_id_input());
+    fields.extend(shared::mutation_inputs());
     builder.input_object("UpdateWebhookInput", "What is to change; what is left out stays as it is.", fields);
     let fields = vec![
         output("webhook", "Webhook", "The updated webhook; null if there are user errors."),
@@ -153,7 +158,8 @@ fn add_mutations(builder: &mut Builder) {
     ];
     builder.object("UpdateWebhookPayload", "What came of `updateWebhook`.", &[], fields);
 
-    let fields = vec![input("id", "ID!", "Which webhook."), shared::client_mutation_id_input()];
+    let mut fields = vec![input("id", "ID!", "Which webhook.")];
+    fields.extend(shared::mutation_inputs());
     builder.input_object("DeleteWebhookInput", "The end of a webhook, and of all its deliveries.", fields);
     let fields = vec![
         output("deletedWebhookId", "ID", "The id of the deleted webhook; null if there are user errors."),

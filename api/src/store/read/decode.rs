@@ -1,12 +1,14 @@
-//! What came back: JSON arrays → values, by the shape that was asked for.
+//! What came back: text → values, by the shape that was asked for. The form of the text is told in `part`.
 
 use entity::Position;
-use serde_json::Value;
 
+use super::aggregate::Aggregated;
+use super::grouping::GroupPage;
 use super::order_type;
+use super::scan::Scanner;
 use super::shape::{List, Shape, Slot};
 use crate::catalog::{Catalog, Datum};
-use crate::database::Error;
+use crate::database::{Dialect, Error};
 
 /// The value of one slot.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,20 +30,48 @@ pub struct Page {
     pub has_more: bool,
     /// How many rows there are in all, if that was asked for.
     pub total: Option<i64>,
+    /// What is known of all rows, if that was asked for.
+    pub summary: Option<Box<Summary>>,
     /// The position of the log at which this was read, if it is not that of the page around it.
     pub position: Option<Position>,
 }
 
-/// Reads one object.
-pub(super) fn object_text(catalog: &Catalog, shape: &Shape, text: &str) -> Result<Vec<Node>, Error> {
-    let value = serde_json::from_str(text).map_err(|_| corrupt(catalog, shape))?;
-    object(catalog, shape, &value).ok_or_else(|| corrupt(catalog, shape))
+/// What is known of all rows of a list, whatever the page.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Summary {
+    /// In the order of [`List::aggregates`].
+    pub aggregates: Vec<Aggregated>,
+    /// In the order of [`List::groupings`].
+    pub groups: Vec<GroupPage>,
 }
 
-/// Reads one list.
-pub(super) fn page_text(catalog: &Catalog, list: &List, text: &str) -> Result<Page, Error> {
-    let value = serde_json::from_str(text).map_err(|_| corrupt(catalog, &list.shape))?;
-    page(catalog, list, &value).ok_or_else(|| corrupt(catalog, &list.shape))
+/// Reads one object.
+pub(super) fn object_text(dialect: Dialect, catalog: &Catalog, shape: &Shape, text: &str) -> Result<Vec<Node>, Error> {
+    let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
+    reader.object(shape).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, shape))
+}
+
+/// Reads one list: its rows, if there are any, how many there are in all, and what is said of them.
+pub(super) fn page(
+    dialect: Dialect,
+    catalog: &Catalog,
+    list: &List,
+    rows: Option<&str>,
+    total: Option<i64>,
+    summary: Option<&str>,
+) -> Result<Page, Error> {
+    let mut page = Page { total, ..Page::default() };
+    if let Some(text) = summary {
+        let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
+        let summary = reader.summary(list).filter(|_| reader.scanner.is_at_end());
+        page.summary = Some(Box::new(summary.ok_or_else(|| corrupt(catalog, &list.shape))?));
+    }
+    if let Some(text) = rows {
+        let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
+        let is_whole = reader.rows(list, &mut page).is_some() && reader.scanner.is_at_end();
+        is_whole.then_some(()).ok_or_else(|| corrupt(catalog, &list.shape))?;
+    }
+    Ok(page)
 }
 
 fn corrupt(catalog: &Catalog, shape: &Shape) -> Error {
@@ -49,40 +79,76 @@ fn corrupt(catalog: &Catalog, shape: &Shape) -> Error {
     Error::Corrupt(format!("rows of {name} do not fit the resource file"))
 }
 
-fn object(catalog: &Catalog, shape: &Shape, value: &Value) -> Option<Vec<Node>> {
-    let values = value.as_array().filter(|values| values.len() == shape.slots.len())?;
-    shape.slots.iter().zip(values).map(|(slot, value)| node(catalog, shape, slot, value)).collect()
+pub(super) struct Reader<'t> {
+    pub(super) catalog: &'t Catalog,
+    pub(super) scanner: Scanner<'t>,
 }
 
-fn node(catalog: &Catalog, shape: &Shape, slot: &Slot, value: &Value) -> Option<Node> {
-    Some(match slot {
-        Slot::Column(field) => {
-            Node::Leaf(Datum::from_image(&catalog.resource(shape.resource).field(*field).ty, value)?)
+impl Reader<'_> {
+    fn object(&mut self, shape: &Shape) -> Option<Vec<Node>> {
+        let mut nodes = Vec::with_capacity(shape.slots.len());
+        for (i, slot) in shape.slots.iter().enumerate() {
+            if i > 0 {
+                self.scanner.expect(b',')?;
+            }
+            nodes.push(self.node(shape, slot)?);
         }
-        Slot::Test(_) => Node::Leaf(Datum::Bool(value.as_bool().or_else(|| Some(value.as_i64()? != 0))?)),
-        Slot::ToOne { .. } if value.is_null() => Node::Object(None),
-        Slot::ToOne { shape, .. } => Node::Object(Some(object(catalog, shape, value)?)),
-        Slot::List(list) => Node::Page(page(catalog, list, value)?),
-    })
-}
+        if nodes.is_empty() {
+            self.scanner.expect(b'1')?;
+        }
+        Some(nodes)
+    }
 
-fn page(catalog: &Catalog, list: &List, value: &Value) -> Option<Page> {
-    let parts = value.as_array()?;
-    let total = parts.get(1)?.as_i64();
-    let mut rows = Vec::new();
-    if let Some(values) = parts.first()?.as_array() {
-        for value in values {
-            let (slots, keys) = value.as_array()?.split_first()?;
-            let keys = list.order.iter().zip(keys);
-            let keys = keys.map(|(term, key)| Datum::from_image(order_type(catalog, list.shape.resource, term), key));
-            rows.push((object(catalog, &list.shape, slots)?, keys.collect::<Option<_>>()?));
+    pub(super) fn node(&mut self, shape: &Shape, slot: &Slot) -> Option<Node> {
+        Some(match slot {
+            Slot::Column(field) => {
+                Node::Leaf(self.scanner.datum(&self.catalog.resource(shape.resource).field(*field).ty)?)
+            }
+            Slot::Test(_) => Node::Leaf(Datum::Bool(self.scanner.boolean()?)),
+            Slot::ToOne { .. } if self.scanner.take(b'!') => Node::Object(None),
+            Slot::ToOne { shape, .. } => Node::Object(Some(self.object(shape)?)),
+            Slot::List(list) => Node::Page(self.page(list)?),
+        })
+    }
+
+    fn page(&mut self, list: &List) -> Option<Page> {
+        let mut page = Page::default();
+        if !self.scanner.take(b']') {
+            self.rows(list, &mut page)?;
+            self.scanner.expect(b',')?;
+            self.scanner.expect(b']')?;
         }
+        if list.wants_total {
+            self.scanner.expect(b',')?;
+            page.total = Some(self.scanner.number()?);
+        }
+        if list.summary_parts() > 0 {
+            self.scanner.expect(b',')?;
+            page.summary = Some(Box::new(self.summary(list)?));
+        }
+        Some(page)
     }
-    let limit = list.paging.limit as usize;
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    if list.paging.is_backward {
-        rows.reverse();
+
+    /// At least one row.
+    fn rows(&mut self, list: &List, page: &mut Page) -> Option<()> {
+        loop {
+            let slots = self.object(&list.shape)?;
+            let mut keys = Vec::new();
+            for term in list.keys() {
+                self.scanner.expect(b',')?;
+                keys.push(self.scanner.datum(order_type(self.catalog, list.shape.resource, term))?);
+            }
+            page.rows.push((slots, keys));
+            if !self.scanner.take(b';') {
+                break;
+            }
+        }
+        let limit = list.paging.limit as usize;
+        page.has_more = page.rows.len() > limit;
+        page.rows.truncate(limit);
+        if list.paging.is_backward {
+            page.rows.reverse();
+        }
+        Some(())
     }
-    Some(Page { rows, has_more, total, position: None })
 }

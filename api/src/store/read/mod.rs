@@ -1,24 +1,34 @@
-//! Reading rows: a tree of what is wanted becomes one statement, and its one JSON document becomes a tree of values.
+//! Reading rows: a tree of what is wanted becomes one statement, and the one text that it gives becomes a tree of
+//! values.
 //!
 //! However deep a query nests, each root field is one statement, so all of its parts come from one snapshot; the
 //! position of the log in that snapshot is read along with it.
 //!
 //! - [`shape`]: what is wanted
-//! - `statement`: as SQL
-//! - `decode`: what came back
+//! - [`aggregate`], [`grouping`]: numbers about all rows that match, and about groups of them
+//! - `statement`: as SQL; `keyset`: its order and cursors; `summary`: what it says of all rows that match
+//! - `part`: the form of the text that it gives
+//! - `decode`: what came back; `scan`: part by part
 //! - `from_image`: the same tree, of an event's image
 
+pub mod aggregate;
 mod decode;
 mod from_image;
+pub mod grouping;
 mod keyset;
+mod part;
+mod scan;
 pub mod shape;
-mod statement;
+pub(super) mod statement;
+mod summary;
 
 use entity::Position;
 use uuid::Uuid;
 
-pub use decode::{Node, Page};
+pub use aggregate::{Aggregate, Aggregated};
+pub use decode::{Node, Page, Summary};
 pub use from_image::from_image;
+pub use grouping::{DatePart, Group, GroupKey, GroupPage, Grouping};
 pub use shape::{List, OrderTerm, Paging, Shape, Slot};
 
 use crate::catalog::{Catalog, Datum, FieldId, Filter, ResourceId};
@@ -31,9 +41,10 @@ pub async fn one(
     shape: &Shape,
     filter: &Filter,
 ) -> Result<Option<(Vec<Node>, Position)>, Error> {
-    let records = database.query(statement::one(database.dialect(), catalog, shape, filter)).await?;
-    let Some(record) = records.first() else { return Ok(None) };
-    let nodes = decode::object_text(catalog, shape, &record.need_text(1)?)?;
+    let dialect = database.dialect();
+    let sql = statement::one(dialect, catalog, shape, filter);
+    let Some(record) = database.look_up(sql).await? else { return Ok(None) };
+    let nodes = decode::object_text(dialect, catalog, shape, &record.need_text(1)?)?;
     Ok(Some((nodes, Position::new(record.need_int(0)?)?)))
 }
 
@@ -41,7 +52,8 @@ pub async fn one(
 pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Result<Page, Error> {
     let records = database.query(statement::list(database.dialect(), catalog, list, parent)).await?;
     let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
-    let mut page = decode::page_text(catalog, list, &record.need_text(1)?)?;
+    let (rows, total, summary) = (record.text(1)?, record.int(2)?, record.text(3)?);
+    let mut page = decode::page(database.dialect(), catalog, list, rows.as_deref(), total, summary.as_deref())?;
     page.position = Some(Position::new(record.need_int(0)?)?);
     Ok(page)
 }

@@ -1,6 +1,9 @@
 //! What is wanted of a resource's rows: a tree, which knows no GraphQL.
 
+use super::aggregate::Aggregate;
+use super::grouping::Grouping;
 use crate::catalog::{Datum, FieldId, Filter, Needs, ResourceId};
+use crate::store::search::Search;
 
 /// What is wanted of each row. The values come back in the order of the slots.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub struct List {
     pub via: Option<FieldId>,
     /// Which rows there are for the caller: rights and the client's filter.
     pub filter: Filter,
+    /// What they have to hold besides.
+    pub search: Option<Search>,
     /// In which order; the last term is the id, so that the order is total.
     pub order: Vec<OrderTerm>,
     /// Which of them.
@@ -48,6 +53,12 @@ pub struct List {
     pub wants_rows: bool,
     /// Whether the number of all of them is wanted.
     pub wants_total: bool,
+    /// Whether the values of the order's terms are wanted of each row, for its cursor.
+    pub wants_cursors: bool,
+    /// What is wanted to be known of all of them.
+    pub aggregates: Vec<Aggregate>,
+    /// In which groups all of them are wanted.
+    pub groupings: Vec<Grouping>,
 }
 
 /// One term of an order.
@@ -74,6 +85,13 @@ pub struct Paging {
     pub after: Option<Vec<Datum>>,
     /// Only rows before the one with these values of the order's terms.
     pub before: Option<Vec<Datum>>,
+}
+
+impl List {
+    /// The terms of the order whose values are wanted.
+    pub(super) fn keys(&self) -> &[OrderTerm] {
+        if self.wants_cursors { &self.order } else { &[] }
+    }
 }
 
 impl Shape {

@@ -1,59 +1,98 @@
-//! A tree of what is wanted → one statement.
+//! A tree of what is wanted → one statement, which gives text in the form that `part` tells.
 //!
-//! Each object is a JSON array of its slots, each list a JSON array of a page and a number. Nested parts are correlated
-//! subqueries, so a limit per parent is a limit in the subquery.
+//! A list is chosen first, in a subquery with its order and its limit, and only for the rows that are left what belongs
+//! to them is looked up: limits per parent are limits in a subquery, and what is not shown is not looked up.
+//!
+//! PostgreSQL runs a subquery of a row slower than a join, but of a join it would also consider to read the whole other
+//! table. So to-one rows are joined laterally, with `OFFSET 0`, which it does not look through: one look at the index for
+//! each row, whatever it thinks of the tables' sizes.
 
 use uuid::Uuid;
 
 use super::keyset::Keyset;
+use super::order_type;
+use super::part::{self, Joined};
 use super::shape::{List, Shape, Slot};
 use crate::catalog::{Catalog, Filter, Resource};
 use crate::database::{Dialect, Sql};
-use crate::store::columns;
 use crate::store::predicate::{self, Aliases};
 
-/// One row that matches a filter: the position of the log, and the object as text.
+/// One row that matches a filter: the position of the log, and the object as text. On PostgreSQL it is for
+/// [`look_up`](crate::database::Database::look_up).
 pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &Filter) -> Sql {
-    let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
+    let sql = match dialect {
+        Dialect::Sqlite => Sql::new(dialect),
+        Dialect::Postgres => Sql::for_each(dialect),
+    };
+    let mut builder = Builder { sql, aliases: Aliases::default(), catalog };
     let alias = builder.aliases.next();
-    builder.sql.push("SELECT (SELECT position FROM tandem_head), CAST(");
-    builder.object(shape, &alias);
-    builder.sql.push(" AS text)");
+    builder.sql.push("SELECT (SELECT position FROM tandem_head),");
+    let joins = builder.object(shape, &alias, None);
     builder.from(shape, &alias);
+    builder.joins(&joins, &alias);
     builder.sql.push(" WHERE ");
     builder.filter(shape, &alias, filter);
     builder.sql.push(" LIMIT 1");
     builder.sql
 }
 
-/// A list, of all rows or of those of one parent: the position of the log, and the page as text.
-pub(super) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
+/// A list, of all rows or of those of one parent: the position of the log, the rows as text, null if there are none, the
+/// number of all rows, and what is said of them as text, each if it is wanted.
+pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
     let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
-    builder.sql.push("SELECT (SELECT position FROM tandem_head), CAST(");
-    builder.list(list, &parent.map_or(Parent::None, Parent::Id));
-    builder.sql.push(" AS text)");
+    let parent = parent.map_or(Parent::None, Parent::Id);
+    // Not joined as those inside are: each time that a text of this length is joined to another one, it is copied.
+    builder.sql.push("SELECT (SELECT position FROM tandem_head),");
+    if list.wants_rows {
+        builder.rows(list, &parent);
+    } else {
+        builder.sql.push("CAST(NULL AS text)");
+    }
+    builder.sql.push(",");
+    if list.wants_total {
+        builder.total(list, &parent);
+    } else {
+        builder.sql.push("CAST(NULL AS bigint)");
+    }
+    builder.sql.push(",");
+    if list.summary_parts() > 0 {
+        builder.summary(list, &parent);
+    } else {
+        builder.sql.push("CAST(NULL AS text)");
+    }
     builder.sql
 }
 
+/// Its rows, its end, its number, and what is said of all rows.
+const LIST_ARGUMENTS: usize = 4;
+
 /// What the rows of a list belong to.
-enum Parent<'a> {
+pub(super) enum Parent<'a> {
     None,
     Alias(&'a str),
     Id(Uuid),
 }
 
-struct Builder<'c> {
-    sql: Sql,
-    aliases: Aliases,
-    catalog: &'c Catalog,
+/// A row at the other side of a to-one field, to be looked up for each row.
+pub(super) struct Join<'s> {
+    alias: String,
+    foreign_key: String,
+    visible: &'s Filter,
+    shape: &'s Shape,
 }
 
-impl Builder<'_> {
-    fn resource(&self, shape: &Shape) -> &Resource {
+pub(super) struct Builder<'c> {
+    pub(super) sql: Sql,
+    pub(super) aliases: Aliases,
+    pub(super) catalog: &'c Catalog,
+}
+
+impl<'c> Builder<'c> {
+    fn resource(&self, shape: &Shape) -> &'c Resource {
         self.catalog.resource(shape.resource)
     }
 
-    fn from(&mut self, shape: &Shape, alias: &str) {
+    pub(super) fn from(&mut self, shape: &Shape, alias: &str) {
         let table = self.catalog.resource(shape.resource);
         self.sql.push(" FROM ").ident(&table.prefix).push(" AS ").push(alias);
     }
@@ -62,23 +101,42 @@ impl Builder<'_> {
         predicate::push(&mut self.sql, &mut self.aliases, self.catalog, shape.resource, alias, filter);
     }
 
-    /// Adds a JSON array of the slots.
-    fn object(&mut self, shape: &Shape, alias: &str) {
-        self.sql.push(columns::array_function(self.sql.dialect())).push("(");
-        for (i, slot) in shape.slots.iter().enumerate() {
-            if i > 0 {
-                self.sql.push(",");
-            }
-            self.slot(shape, slot, alias);
+    /// Adds the parts of an object, with the keys of its place in a list; gives the joins that they need.
+    fn object<'s>(&mut self, shape: &'s Shape, alias: &str, list: Option<&List>) -> Vec<Join<'s>> {
+        let keys = list.map_or(&[][..], List::keys);
+        let (catalog, resource) = (self.catalog, self.catalog.resource(shape.resource));
+        let of_slot = |slot: &Slot| match slot {
+            Slot::Column(field) => part::arguments(&resource.field(*field).ty),
+            Slot::Test(_) | Slot::ToOne { .. } => 1,
+            Slot::List(_) => LIST_ARGUMENTS,
+        };
+        let of_key = |term| part::arguments(order_type(catalog, shape.resource, term));
+        let all = shape.slots.iter().map(of_slot).sum::<usize>() + keys.iter().map(of_key).sum::<usize>();
+        let mut joins = Vec::new();
+        let mut joined = Joined::open(&mut self.sql, all);
+        for slot in &shape.slots {
+            joined.next(&mut self.sql, of_slot(slot));
+            joins.extend(self.slot(shape, slot, alias));
         }
-        self.sql.push(")");
+        if shape.slots.is_empty() {
+            joined.next(&mut self.sql, 1).push("1");
+        }
+        for (i, term) in keys.iter().enumerate() {
+            joined.next(&mut self.sql, of_key(term));
+            Keyset::push_key(&mut self.sql, catalog, shape.resource, alias, i, term);
+        }
+        joined.close(&mut self.sql);
+        joins
     }
 
-    fn slot(&mut self, shape: &Shape, slot: &Slot, alias: &str) {
+    pub(super) fn slot<'s>(&mut self, shape: &Shape, slot: &'s Slot, alias: &str) -> Option<Join<'s>> {
         match slot {
             Slot::Column(field) => {
-                let field = self.catalog.resource(shape.resource).field(*field);
-                columns::push_json(&mut self.sql, alias, field);
+                let field = self.resource(shape).field(*field);
+                let (ty, is_nullable, column) = (&field.ty, field.nullable, &field.column);
+                part::push(&mut self.sql, ty, is_nullable, |sql| {
+                    sql.column(alias, column);
+                });
             }
             Slot::Test(filter) => {
                 self.sql.push("(");
@@ -87,51 +145,70 @@ impl Builder<'_> {
             }
             Slot::ToOne { field, visible, shape: other } => {
                 let foreign_key = self.resource(shape).field(*field).column.clone();
-                let target = self.aliases.next();
-                self.json(|builder| {
-                    builder.sql.push("(SELECT ");
-                    builder.object(other, &target);
-                    builder.from(other, &target);
-                    let id = &builder.resource(other).field(Resource::ID).column.clone();
-                    builder.sql.push(" WHERE ").column(&target, id).push("=").column(alias, &foreign_key).push(" AND ");
-                    builder.filter(other, &target, visible);
-                    builder.sql.push(")");
-                });
+                let join = Join { alias: self.aliases.next(), foreign_key, visible, shape: other };
+                self.sql.push("coalesce(");
+                match self.sql.dialect() {
+                    Dialect::Sqlite => self.related(&join, alias),
+                    Dialect::Postgres => {
+                        self.sql.push(&join.alias).push(".j");
+                    }
+                }
+                self.sql.push(",'!')");
+                return (self.sql.dialect() == Dialect::Postgres).then_some(join);
             }
-            Slot::List(list) => self.json(|builder| builder.list(list, &Parent::Alias(alias))),
+            Slot::List(list) => self.list(list, &Parent::Alias(alias)),
+        }
+        None
+    }
+
+    pub(super) fn joins(&mut self, joins: &[Join<'_>], alias: &str) {
+        for join in joins {
+            self.sql.push(" LEFT JOIN LATERAL ");
+            self.related(join, alias);
+            self.sql.push(" AS ").push(&join.alias).push(" ON true");
         }
     }
 
-    /// Marks a subquery's text as JSON again, which SQLite forgets at the end of a subquery.
-    fn json(&mut self, inner: impl FnOnce(&mut Self)) {
-        match self.sql.dialect() {
-            Dialect::Sqlite => {
-                self.sql.push("json(");
-                inner(self);
-                self.sql.push(")");
-            }
-            Dialect::Postgres => inner(self),
-        }
+    /// Adds a subquery of the row at the other side of a to-one field.
+    fn related(&mut self, join: &Join<'_>, alias: &str) {
+        let target = self.aliases.next();
+        self.sql.push("(SELECT ");
+        let joins = self.object(join.shape, &target, None);
+        self.sql.push(" AS j");
+        self.from(join.shape, &target);
+        self.joins(&joins, &target);
+        let id = &self.resource(join.shape).field(Resource::ID).column.clone();
+        self.sql.push(" WHERE ").column(&target, id).push("=").column(alias, &join.foreign_key).push(" AND ");
+        self.filter(join.shape, &target, join.visible);
+        self.sql.push(match self.sql.dialect() {
+            Dialect::Sqlite => ")",
+            Dialect::Postgres => " OFFSET 0)",
+        });
     }
 
-    /// Adds `[[row, …], number]`.
+    /// Adds what is wanted of a list as a part.
     fn list(&mut self, list: &List, parent: &Parent<'_>) {
-        self.sql.push(columns::array_function(self.sql.dialect())).push("(");
         if list.wants_rows {
-            self.json(|builder| builder.rows(list, parent));
-        } else {
-            self.sql.push("NULL");
+            // Of no rows, which are null, nothing is joined.
+            self.rows(list, parent);
+            self.sql.push(",");
         }
-        self.sql.push(",");
+        self.sql.push("']'");
         if list.wants_total {
-            let alias = self.aliases.next();
-            self.sql.push("(SELECT count(*)");
-            self.from(&list.shape, &alias);
-            self.matching(list, &alias, parent);
-            self.sql.push(")");
-        } else {
-            self.sql.push("NULL");
+            self.sql.push(",");
+            self.total(list, parent);
         }
+        if list.summary_parts() > 0 {
+            self.sql.push(",");
+            self.summary(list, parent);
+        }
+    }
+
+    fn total(&mut self, list: &List, parent: &Parent<'_>) {
+        let alias = self.aliases.next();
+        self.sql.push("(SELECT count(*)");
+        self.from(&list.shape, &alias);
+        self.matching(list, &alias, parent);
         self.sql.push(")");
     }
 
@@ -139,28 +216,26 @@ impl Builder<'_> {
         let alias = self.aliases.next();
         let page = self.aliases.next();
         self.sql.push(match self.sql.dialect() {
-            Dialect::Sqlite => "(SELECT json_group_array(json(",
-            Dialect::Postgres => "(SELECT coalesce(json_agg(",
+            Dialect::Sqlite => "(SELECT group_concat(",
+            Dialect::Postgres => "(SELECT string_agg(",
         });
-        self.sql.push(&page).push(".j");
-        self.sql.push(match self.sql.dialect() {
-            Dialect::Sqlite => ")) FROM (SELECT ",
-            Dialect::Postgres => "),'[]') FROM (SELECT ",
-        });
-        // The values of the order's terms come after the slots: they make the row's cursor.
-        self.sql.push(columns::array_function(self.sql.dialect())).push("(");
-        self.object(&list.shape, &alias);
-        for term in &list.order {
-            self.sql.push(",");
-            self.keyset(list, &alias).push_json(term);
-        }
-        self.sql.push(") AS j");
+        self.sql.push(&page).push(".j,';') FROM (SELECT ");
+        let joins = self.object(&list.shape, &alias, Some(list));
+        self.sql.push(" AS j FROM (SELECT ").push(&alias).push(".*");
+        self.keyset(list, &alias).push_terms();
         self.from(&list.shape, &alias);
         self.matching(list, &alias, parent);
         self.keyset(list, &alias).push_bounds();
         self.keyset(list, &alias).push_order();
-        // One more than asked for tells whether there are more.
-        self.sql.push(" LIMIT ").bind(i64::from(list.paging.limit) + 1);
+        // One more than asked for tells whether there are more. The number is written out, since PostgreSQL makes its plans
+        // before it knows what is bound, and by such a number.
+        self.sql.push(" LIMIT ").push(&(u64::from(list.paging.limit) + 1).to_string());
+        self.sql.push(") AS ").push(&alias);
+        self.joins(&joins, &alias);
+        if !joins.is_empty() {
+            // Already so, as long as PostgreSQL joins row by row.
+            self.keyset(list, &alias).push_order_again();
+        }
         self.sql.push(") AS ").push(&page).push(")");
     }
 
@@ -168,7 +243,7 @@ impl Builder<'_> {
         Keyset { sql: &mut self.sql, aliases: &mut self.aliases, catalog: self.catalog, list, alias }
     }
 
-    fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
+    pub(super) fn matching(&mut self, list: &List, alias: &str, parent: &Parent<'_>) {
         self.sql.push(" WHERE ");
         if let Some(via) = list.via {
             let column = self.resource(&list.shape).field(via).column.clone();
@@ -181,5 +256,9 @@ impl Builder<'_> {
             self.sql.push(" AND ");
         }
         self.filter(&list.shape, alias, &list.filter);
+        if let Some(search) = &list.search {
+            self.sql.push(" AND ");
+            search.push(&mut self.sql, self.catalog.resource(list.shape.resource), alias);
+        }
     }
 }

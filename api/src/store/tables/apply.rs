@@ -8,18 +8,19 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::diff::{self, Diff};
+use super::diff::{self, Diff, Sides};
 use super::introspect::Actual;
 use super::memory::Memory;
 use super::schema::Schema;
-use super::{Dialect, Error, Plan, Step, ddl};
+use super::{Allowed, Dialect, Error, Plan, Step, ddl, lineage};
 use crate::catalog::Catalog;
+use crate::catalog::lineage::Era;
 
 /// Key of the advisory lock of PostgreSQL that the planner holds: "tandem" in ASCII.
 const LOCK: i64 = 0x7461_6e64_656d;
 
 /// Compares the catalog with the database and changes nothing, not even if the migrations have never run.
-pub async fn plan(conn: &DatabaseConnection, catalog: &Catalog) -> Result<Plan, Error> {
+pub async fn plan(conn: &DatabaseConnection, catalog: &Catalog, allowed: &Allowed) -> Result<Plan, Error> {
     let dialect = Dialect::of(conn.get_database_backend())?;
     let snapshot = match dialect {
         Dialect::Sqlite => TransactionOptions::default(),
@@ -30,7 +31,7 @@ pub async fn plan(conn: &DatabaseConnection, catalog: &Catalog) -> Result<Plan, 
         },
     };
     let transaction = conn.begin_with_options(snapshot).await?;
-    let compared = compare(&transaction, dialect, catalog).await;
+    let compared = compare(&transaction, dialect, (catalog, allowed)).await;
     transaction.rollback().await?;
     Ok(compared?.plan)
 }
@@ -40,17 +41,20 @@ pub async fn plan(conn: &DatabaseConnection, catalog: &Catalog) -> Result<Plan, 
 ///
 /// On SQLite the connection must be a pool of one, as SeaORM makes it by default, and nobody else may use it meanwhile:
 /// foreign keys are not enforced on it until this has ended.
-pub async fn apply(conn: &DatabaseConnection, catalog: &Catalog) -> Result<Plan, Error> {
-    change(conn, catalog, false).await
+pub async fn apply(conn: &DatabaseConnection, catalog: &Catalog, allowed: &Allowed) -> Result<Plan, Error> {
+    change(conn, (catalog, allowed), false).await
 }
 
 /// Runs the migrations of Tandem's own tables and then does what [`apply`] does, all in one transaction. Processes that
 /// start at the same time do it one after another.
-pub async fn prepare(conn: &DatabaseConnection, catalog: &Catalog) -> Result<Plan, Error> {
-    change(conn, catalog, true).await
+pub async fn prepare(conn: &DatabaseConnection, catalog: &Catalog, allowed: &Allowed) -> Result<Plan, Error> {
+    change(conn, (catalog, allowed), true).await
 }
 
-async fn change(conn: &DatabaseConnection, catalog: &Catalog, migrate: bool) -> Result<Plan, Error> {
+/// What is wanted, and what may be done for it.
+type Wanted<'a> = (&'a Catalog, &'a Allowed);
+
+async fn change(conn: &DatabaseConnection, wanted: Wanted<'_>, migrate: bool) -> Result<Plan, Error> {
     let dialect = Dialect::of(conn.get_database_backend())?;
     if dialect == Dialect::Sqlite && conn.get_sqlite_connection_pool().options().get_max_connections() > 1 {
         return Err(Error::SharedConnection);
@@ -60,12 +64,15 @@ async fn change(conn: &DatabaseConnection, catalog: &Catalog, migrate: bool) -> 
     if enforced {
         conn.execute_unprepared("PRAGMA foreign_keys = OFF").await?;
     }
-    let result = change_in_transaction(conn, dialect, catalog, migrate).await;
+    let result = change_in_transaction(conn, dialect, wanted, migrate).await;
     if enforced {
         conn.execute_unprepared("PRAGMA foreign_keys = ON").await?;
     }
     for step in result.iter().flat_map(|plan| &plan.steps) {
         tracing::info!(step = step.title, hazard = step.hazard, "the tables were changed");
+    }
+    for note in result.iter().flat_map(|plan| &plan.notes) {
+        tracing::warn!(note, "the tables are not quite as Tandem made them");
     }
     result
 }
@@ -79,7 +86,7 @@ async fn pragma(conn: &impl ConnectionTrait, name: &str) -> Result<bool, DbErr> 
 async fn change_in_transaction(
     conn: &DatabaseConnection,
     dialect: Dialect,
-    catalog: &Catalog,
+    wanted: Wanted<'_>,
     migrate: bool,
 ) -> Result<Plan, Error> {
     // On SQLite a transaction that writes from its beginning is itself the lock.
@@ -88,7 +95,7 @@ async fn change_in_transaction(
         ..TransactionOptions::default()
     };
     let transaction = conn.begin_with_options(options).await?;
-    let result = change_locked(&transaction, dialect, catalog, migrate).await;
+    let result = change_locked(&transaction, dialect, wanted, migrate).await;
     match &result {
         Ok(_) => transaction.commit().await?,
         Err(_) => transaction.rollback().await?,
@@ -99,7 +106,7 @@ async fn change_in_transaction(
 async fn change_locked(
     transaction: &DatabaseTransaction,
     dialect: Dialect,
-    catalog: &Catalog,
+    wanted: Wanted<'_>,
     migrate: bool,
 ) -> Result<Plan, Error> {
     if dialect == Dialect::Postgres {
@@ -112,7 +119,7 @@ async fn change_locked(
     if migrate {
         Migrator::up(transaction, None).await.map_err(Error::Migration)?;
     }
-    let Comparison { plan, rebuilt, before, after } = compare(transaction, dialect, catalog).await?;
+    let Comparison { plan, rebuilt, era, before, after } = compare(transaction, dialect, wanted).await?;
     if plan.refused().next().is_some() {
         return Err(Error::Refused(plan));
     }
@@ -120,7 +127,7 @@ async fn change_locked(
         return Err(Error::SharedConnection);
     }
     for step in &plan.steps {
-        execute(transaction, step).await?;
+        execute(transaction, dialect, step).await?;
     }
     for table in &rebuilt {
         check_foreign_keys(transaction, table).await?;
@@ -128,10 +135,11 @@ async fn change_locked(
     if before != after {
         after.write(transaction).await?;
     }
+    lineage::write(transaction, &era).await?;
     Ok(plan)
 }
 
-async fn execute(transaction: &DatabaseTransaction, step: &Step) -> Result<(), Error> {
+async fn execute(transaction: &DatabaseTransaction, dialect: Dialect, step: &Step) -> Result<(), Error> {
     for sql in &step.sql {
         if let Err(source) = transaction.execute_unprepared(sql).await {
             let reason = match source.sql_err() {
@@ -143,6 +151,12 @@ async fn execute(transaction: &DatabaseTransaction, step: &Step) -> Result<(), E
             };
             return Err(Error::Failed { step: step.title.clone(), reason, source });
         }
+    }
+    if let Some(backfill) = &step.backfill {
+        backfill.run(transaction, dialect).await.map_err(|source| {
+            let reason = source.to_string();
+            Error::Failed { step: step.title.clone(), reason, source }
+        })?;
     }
     Ok(())
 }
@@ -162,16 +176,22 @@ async fn check_foreign_keys(transaction: &DatabaseTransaction, table: &str) -> R
 struct Comparison {
     plan: Plan,
     rebuilt: Vec<String>,
+    era: Era,
     before: Memory,
     after: Memory,
 }
 
-async fn compare(transaction: &DatabaseTransaction, dialect: Dialect, catalog: &Catalog) -> Result<Comparison, Error> {
+async fn compare(
+    transaction: &DatabaseTransaction,
+    dialect: Dialect,
+    (catalog, allowed): Wanted<'_>,
+) -> Result<Comparison, Error> {
     let wanted = Schema::of(catalog, dialect);
     let before = Memory::read(transaction, dialect).await?;
     let names: BTreeSet<_> =
         wanted.tables.iter().map(|t| t.name.as_str()).chain(before.tables.keys().map(String::as_str)).collect();
     let actual = Actual::read(transaction, dialect, &names).await?;
-    let Diff { plan, rebuilt } = diff::diff(transaction, dialect, &wanted, &before, &actual).await?;
-    Ok(Comparison { plan, rebuilt, after: Memory::of(&wanted), before })
+    let sides = Sides { catalog, wanted: &wanted, memory: &before, actual: &actual, allowed };
+    let Diff { plan, rebuilt, era } = diff::diff(transaction, dialect, sides).await?;
+    Ok(Comparison { plan, rebuilt, era, after: Memory::of(&wanted), before })
 }

@@ -42,12 +42,14 @@ pub(super) enum Item {
 }
 
 /// What it takes to make a column of one type a column of another.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     /// Nothing.
     None,
     /// Every value of the old type is one of the new type.
     Widening,
+    /// So it is for nearly all values, and the rows are asked about theirs.
+    Fitting,
     /// There may be values that do not fit.
     Narrowing,
     /// The types have nothing in common.
@@ -108,23 +110,42 @@ impl ColumnType {
         if self.list != new.list {
             return Change::Different;
         }
-        match (&self.item, &new.item) {
-            (Item::Enum(_), Item::Enum(_)) => Change::None,
-            (Item::Enum(_) | Item::Id, Item::String)
-            | (Item::Enum(_) | Item::String, Item::Id)
-            | (Item::Int, Item::BigInt) => Change::Widening,
-            (Item::String | Item::Id, Item::Enum(_)) | (Item::BigInt, Item::Int) => Change::Narrowing,
-            (Item::Decimal { precision, scale }, Item::Decimal { precision: new_precision, scale: new_scale })
-                if scale == new_scale =>
-            {
-                if precision < new_precision {
-                    Change::Widening
-                } else {
-                    Change::Narrowing
-                }
-            }
-            _ => Change::Different,
+        if self.list { list_change(&self.item, &new.item) } else { change(&self.item, &new.item) }
+    }
+}
+
+fn change(old: &Item, new: &Item) -> Change {
+    let widening = |is_wider: bool| if is_wider { Change::Widening } else { Change::Narrowing };
+    match (old, new) {
+        (Item::Enum(_), Item::Enum(_)) => Change::None,
+        (Item::Enum(_) | Item::String | Item::Id | Item::Int | Item::BigInt | Item::Uuid, Item::String | Item::Id)
+        | (Item::Int, Item::BigInt | Item::Float)
+        | (Item::Date, Item::DateTime) => Change::Widening,
+        (Item::String | Item::Id, Item::Enum(_) | Item::Int | Item::BigInt | Item::Uuid)
+        | (Item::BigInt, Item::Int | Item::Float)
+        | (Item::Float | Item::Decimal { .. }, Item::Int)
+        | (Item::Float, Item::BigInt)
+        | (Item::DateTime, Item::Date) => Change::Narrowing,
+        (Item::Decimal { scale, .. }, Item::BigInt) => widening(*scale == 0),
+        // An Int has 10 digits.
+        (Item::Int, Item::Decimal { precision, scale }) => widening(precision - scale >= 10),
+        (Item::BigInt, Item::Decimal { .. }) => Change::Fitting,
+        (Item::Decimal { precision, scale }, Item::Decimal { precision: new_precision, scale: new_scale }) => {
+            widening(scale <= new_scale && precision - scale <= new_precision - new_scale)
         }
+        _ => Change::Different,
+    }
+}
+
+/// Lists are stored as JSON: their items can become what is written in the same way.
+fn list_change(old: &Item, new: &Item) -> Change {
+    match (old, new) {
+        (Item::Enum(_), Item::Enum(_)) => Change::None,
+        (Item::Enum(_) | Item::String | Item::Id, Item::String | Item::Id) | (Item::Int, Item::BigInt) => {
+            Change::Widening
+        }
+        (Item::String | Item::Id, Item::Enum(_)) | (Item::BigInt, Item::Int) => Change::Narrowing,
+        _ => Change::Different,
     }
 }
 

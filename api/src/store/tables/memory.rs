@@ -9,7 +9,8 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait};
 use serde::{Deserialize, Serialize};
 
 use super::column::ColumnType;
-use super::schema::{Schema, Table};
+use super::schema::{Fill, Schema, Table};
+use super::search::Search;
 use super::{Dialect, Error, introspect};
 use crate::catalog::datum::now_micros;
 
@@ -36,6 +37,9 @@ pub(super) struct TableMemory {
     pub columns: BTreeMap<String, ColumnMemory>,
     /// Names of unique keys and indexes.
     pub indexes: BTreeSet<String>,
+    /// How it can be searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
 }
 
 /// One column.
@@ -47,6 +51,9 @@ pub(super) struct ColumnMemory {
     /// What it holds.
     #[serde(rename = "type")]
     pub ty: ColumnType,
+    /// Whether it had a counter.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counted: bool,
 }
 
 impl Default for Memory {
@@ -59,7 +66,8 @@ impl Memory {
     /// What there will be to remember once the tables are as wanted.
     pub fn of(schema: &Schema) -> Self {
         let tables = schema.tables.iter().map(|table| (table.name.clone(), TableMemory::of(table)));
-        Self { format: FORMAT, tables: tables.collect(), enums: schema.enums.clone() }
+        let enums = schema.enums.iter().map(|(name, e)| (name.clone(), e.values.clone()));
+        Self { format: FORMAT, tables: tables.collect(), enums: enums.collect() }
     }
 
     /// Nothing if the migrations have not run yet.
@@ -93,14 +101,15 @@ impl Memory {
 
 impl TableMemory {
     fn of(table: &Table) -> Self {
-        let columns = table
-            .columns
-            .iter()
-            .map(|column| (column.name.clone(), ColumnMemory { field: column.field.clone(), ty: column.ty.clone() }));
+        let columns = table.columns.iter().map(|column| {
+            let counted = column.fill == Fill::Sequence;
+            (column.name.clone(), ColumnMemory { field: column.field.clone(), ty: column.ty.clone(), counted })
+        });
         Self {
             resource: table.resource.clone(),
             columns: columns.collect(),
             indexes: table.indexes.iter().map(|index| index.name.clone()).collect(),
+            search: table.search.clone(),
         }
     }
 

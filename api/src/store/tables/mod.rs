@@ -1,30 +1,40 @@
 //! Tables follow the file: compares the catalog with the database and makes the tables of the resources fit it.
 //!
-//! What loses no data is done; if anything else is asked for, nothing at all is changed and the plan says why. All
-//! happens in one transaction, and one process at a time. A second run finds nothing to do.
+//! What loses no data is done; if anything else is asked for, nothing at all is changed and the plan says why, until it
+//! is [`Allowed`] by name. All happens in one transaction, and one process at a time. A second run finds nothing to do.
 //!
 //! - `schema`: catalog → the tables that are wanted
 //! - `memory`: what the last run made, kept in `tandem_catalog`; tables and columns that are not in it are not touched
 //! - `introspect`: the tables that are there
-//! - `diff`: the three of them → the steps of a [`Plan`]; `probe` asks the rows, `ddl` writes the SQL
+//! - `rename`, `diff`: the three of them → the steps of a [`Plan`]; `probe` asks the rows, `convert` and `ddl` write the
+//!   SQL, `hazard` says what is locked
+//! - `lineage`: what a plan means for the events that are in the log already, kept in `tandem_lineage`
+//! - `search`: what `@search` needs, and the words of rows that are already there
 //! - `names`: names of keys, which the writer maps back to fields when the database reports a violation
 //!
 //! Neighbours: start-up and `tandem migrate` call [`prepare`] and [`plan`()]; the reader and the writer of `store` rely
 //! on the types that `column` gives to columns.
 
+mod allow;
 mod apply;
 mod column;
+mod convert;
 mod ddl;
 mod diff;
+mod hazard;
 mod introspect;
+mod lineage;
 mod memory;
 mod names;
 mod plan;
 mod probe;
+mod rename;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 
+pub use allow::Allowed;
 pub use apply::{apply, plan, prepare};
 pub use names::{foreign_key_name, index_name, unique_key_name};
 pub use plan::{Level, Plan, Step};
@@ -37,6 +47,9 @@ pub enum Error {
     /// Steps that could lose data, or that are not possible at all, are needed. The plan says which.
     #[error("the resource file asks for changes that are refused; the database was not changed\n\n{0}")]
     Refused(Plan),
+    /// The same, of a plan that was only to be printed, and was: so many steps are refused.
+    #[error("{0} of the steps would be refused")]
+    WouldRefuse(usize),
     /// The database did not accept a step.
     #[error("could not {step}: {reason}; the database was not changed")]
     Failed {

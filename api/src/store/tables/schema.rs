@@ -2,23 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::column::ColumnType;
 use super::names::{foreign_key_name, index_name, unique_key_name};
+use super::search::Search;
 use super::{Dialect, ddl};
-use crate::catalog::{Catalog, DefaultValue, Field, FieldId, Key, Resource};
+use crate::catalog::{
+    Catalog, Datum, DefaultValue, EnumType, EnumValue, Field, FieldId, FieldType, Key, Resource, ResourceId,
+};
 
 /// All that is wanted.
 #[derive(Debug)]
 pub(super) struct Schema {
     /// In the order of the file.
     pub tables: Vec<Table>,
-    /// Values by name of the enum.
-    pub enums: BTreeMap<String, BTreeSet<String>>,
+    /// By name.
+    pub enums: BTreeMap<String, Enum>,
+}
+
+/// An enum.
+#[derive(Debug)]
+pub(super) struct Enum {
+    pub values: BTreeSet<String>,
+    /// Old name → new name of the values with a `@renamedFrom`.
+    pub renamed: BTreeMap<String, String>,
 }
 
 /// The table of a resource. Its primary key is the column `id`.
 #[derive(Debug)]
 pub(super) struct Table {
+    pub id: ResourceId,
     pub name: String,
     /// Type name of the resource.
     pub resource: String,
@@ -27,11 +41,14 @@ pub(super) struct Table {
     pub columns: Vec<Column>,
     pub indexes: Vec<Index>,
     pub foreign_keys: Vec<ForeignKey>,
+    /// With `@search`.
+    pub search: Option<Search>,
 }
 
 /// A column.
 #[derive(Debug)]
 pub(super) struct Column {
+    pub id: FieldId,
     pub name: String,
     /// Name of the field.
     pub field: String,
@@ -42,15 +59,21 @@ pub(super) struct Column {
     pub fill: Fill,
 }
 
-/// What rows that are already there get when the column is added.
-#[derive(Debug, PartialEq, Eq)]
+/// What a field is when a create leaves it out, as far as it matters to rows that are already there.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fill {
-    /// Null, if the column may be null.
     Nothing,
-    /// This literal in SQL.
-    Literal(String),
-    /// Null, if the column may be null: its default, which is spelled like this, is only known at a write.
-    AtWrite(&'static str),
+    Literal(Literal),
+    Claim,
+    Sequence,
+    Now,
+}
+
+/// A value in SQL, and as images of the log hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Literal {
+    pub sql: String,
+    pub image: Value,
 }
 
 /// An index or a unique key.
@@ -72,17 +95,22 @@ pub(super) struct ForeignKey {
 
 impl Schema {
     pub fn of(catalog: &Catalog, dialect: Dialect) -> Self {
-        let values = |e: &crate::catalog::EnumType| e.values.iter().map(|v| v.name.clone()).collect();
+        let renamed = |v: &EnumValue| Some((v.renamed_from.clone()?, v.name.clone()));
+        let of_enum = |e: &EnumType| Enum {
+            values: e.values.iter().map(|v| v.name.clone()).collect(),
+            renamed: e.values.iter().filter_map(renamed).collect(),
+        };
         Self {
-            tables: catalog.resources().map(|(_, resource)| Table::of(catalog, resource, dialect)).collect(),
-            enums: catalog.enums().map(|(_, e)| (e.name.clone(), values(e))).collect(),
+            tables: catalog.resources().map(|(id, resource)| Table::of(catalog, id, resource, dialect)).collect(),
+            enums: catalog.enums().map(|(_, e)| (e.name.clone(), of_enum(e))).collect(),
         }
     }
 }
 
 impl Table {
-    fn of(catalog: &Catalog, resource: &Resource, dialect: Dialect) -> Self {
-        let columns = resource.columns().filter_map(|(_, field)| Column::of(catalog, field, dialect)).collect();
+    fn of(catalog: &Catalog, id: ResourceId, resource: &Resource, dialect: Dialect) -> Self {
+        let column = |(id, field): (FieldId, &Field)| Column::of(catalog, id, field, dialect);
+        let columns = resource.columns().filter_map(column).collect();
         let foreign_keys = resource.fields().filter_map(|(id, field)| {
             Some(ForeignKey {
                 name: foreign_key_name(resource, id),
@@ -91,12 +119,14 @@ impl Table {
             })
         });
         Self {
+            id,
             name: resource.prefix.clone(),
             resource: resource.name.clone(),
             renamed_from: resource.renamed_from.clone(),
             columns,
             foreign_keys: foreign_keys.collect(),
             indexes: indexes(resource),
+            search: Search::of(resource),
         }
     }
 
@@ -135,18 +165,19 @@ fn indexes(resource: &Resource) -> Vec<Index> {
 }
 
 impl Column {
-    fn of(catalog: &Catalog, field: &Field, dialect: Dialect) -> Option<Self> {
+    fn of(catalog: &Catalog, id: FieldId, field: &Field, dialect: Dialect) -> Option<Self> {
         let fill = match &field.default {
             None => Fill::Nothing,
-            Some(DefaultValue::Literal(value)) => match ddl::literal(value, &field.ty, dialect) {
-                Some(sql) => Fill::Literal(sql),
+            Some(DefaultValue::Literal(value)) => match Literal::of(value, &field.ty, dialect) {
+                Some(literal) => Fill::Literal(literal),
                 None => Fill::Nothing,
             },
-            Some(DefaultValue::Claim(_)) => Fill::AtWrite("@default(claim:)"),
-            Some(DefaultValue::Sequence) => Fill::AtWrite("@default(sequence:)"),
-            Some(DefaultValue::Now) => Fill::AtWrite("@default(now:)"),
+            Some(DefaultValue::Claim(_)) => Fill::Claim,
+            Some(DefaultValue::Sequence) => Fill::Sequence,
+            Some(DefaultValue::Now) => Fill::Now,
         };
         Some(Self {
+            id,
             name: field.column.clone(),
             field: field.name.clone(),
             renamed_from: field.renamed_from.clone(),
@@ -154,5 +185,12 @@ impl Column {
             nullable: field.nullable,
             fill,
         })
+    }
+}
+
+impl Literal {
+    /// `None` for null.
+    pub fn of(value: &Datum, ty: &FieldType, dialect: Dialect) -> Option<Self> {
+        Some(Self { sql: ddl::literal(value, ty, dialect)?, image: value.to_image(ty) })
     }
 }

@@ -1,6 +1,7 @@
-//! A filter in SQL matches the same rows as on their images, whatever the filter and the rows.
+//! A filter in SQL matches the same rows as on their images, whatever the filter and the rows; and the images of a position
+//! stay what they were, whatever has happened since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -9,15 +10,18 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::rows::{EVERYTHING, catalog, edges, insert, is_list, row, type_name, values};
+use super::rows::{EVERYTHING, catalog, edges, is_list, mutate, row, type_name};
 use crate::catalog::operator::{Operand, Operator};
-use crate::catalog::{Catalog, Datum, FieldType, Filter, Image, Resource, ResourceId, Row};
+use crate::catalog::{Catalog, Datum, Filter, Image, Needs, Quantifier, Resource, ResourceId, Row};
+use crate::log::Event;
+use crate::store::AsOf;
 use crate::store::read::{self, List, Node, OrderTerm, Paging, Shape};
+use crate::store::writer::{Command, Create, Delete, Update};
 use crate::testing::{TestApp, on_both};
 
-const SHELVES: usize = 12;
-const THINGS: usize = 60;
-const FILTERS: usize = 600;
+/// Mutations; half of them creates.
+const STEPS: usize = 160;
+const FILTERS: usize = 400;
 
 /// A test of one field.
 fn test(catalog: &Catalog, field: &crate::catalog::Field) -> Option<BoxedStrategy<Value>> {
@@ -37,7 +41,11 @@ fn test(catalog: &Catalog, field: &crate::catalog::Field) -> Option<BoxedStrateg
         let operand = match operator.operand() {
             Operand::Boolean => any::<bool>().prop_map(Value::from).boxed(),
             Operand::Item => item.boxed(),
-            Operand::Items => prop::collection::vec(item, 0..4).prop_map(Value::from).boxed(),
+            // Long lists take another way.
+            Operand::Items => {
+                let few = prop::collection::vec(item.clone(), 0..4);
+                prop_oneof![3 => few, 1 => prop::collection::vec(item, 32..40)].prop_map(Value::from).boxed()
+            }
         };
         operand.prop_map(move |operand| json!({operator.name(): operand}))
     });
@@ -49,9 +57,15 @@ fn filter(catalog: &Catalog, resource: ResourceId, depth: u32) -> BoxedStrategy<
     let mut leaves: Vec<BoxedStrategy<Value>> = Vec::new();
     for (_, field) in definition.fields() {
         leaves.extend(test(catalog, field));
-        if let FieldType::ToOne { target, .. } = field.ty
-            && depth > 0
-        {
+        if let (Some((target, _)), true) = (field.to_many(), depth > 0) {
+            let name = field.name.clone();
+            let quantifier = prop::sample::select(Quantifier::ALL.map(Quantifier::name).to_vec());
+            let related = filter(catalog, target, depth - 1);
+            let test =
+                (quantifier, related).prop_map(move |(quantifier, inner)| json!({name.clone(): {quantifier: inner}}));
+            leaves.push(test.boxed());
+        }
+        if let (Some(target), true) = (field.to_one(), depth > 0) {
             let name = field.name.clone();
             let related = filter(catalog, target, depth - 1);
             leaves.push(related.prop_map(move |inner| json!({name.clone(): inner})).boxed());
@@ -75,8 +89,96 @@ fn sample<T>(runner: &mut TestRunner, strategy: &impl Strategy<Value = T>) -> T 
     strategy.new_tree(runner).unwrap().current()
 }
 
-fn image(row: &Arc<Row>, related: Vec<(crate::catalog::FieldId, Option<Arc<Image>>)>) -> Image {
-    Image { row: Arc::clone(row), related }
+/// All rows, as they were at a position of the log.
+#[derive(Clone, Default)]
+struct World(BTreeMap<(ResourceId, Uuid), Arc<Row>>);
+
+impl World {
+    fn apply(&mut self, event: &Event) {
+        let key = (event.resource, event.row_id);
+        match &event.after {
+            Some(row) => self.0.insert(key, Arc::clone(row)),
+            None => self.0.remove(&key),
+        };
+    }
+
+    fn rows(&self, resource: ResourceId) -> impl Iterator<Item = &Arc<Row>> {
+        self.0.iter().filter(move |((of, _), _)| *of == resource).map(|(_, row)| row)
+    }
+
+    /// A row with the related rows that a filter looks at.
+    fn image(&self, catalog: &Catalog, resource: ResourceId, row: &Arc<Row>, needs: &Needs) -> Image {
+        let definition = catalog.resource(resource);
+        let mut image = Image::alone(Arc::clone(row));
+        for (field, needs) in &needs.related {
+            let target = definition.field(*field).to_one().unwrap();
+            let other = row.get(*field).as_uuid().and_then(|id| self.0.get(&(target, id)));
+            let other = other.map(|other| Arc::new(self.image(catalog, target, other, needs)));
+            image.related.push((*field, other));
+        }
+        for (field, needs) in &needs.lists {
+            let (target, via) = definition.field(*field).to_many().unwrap();
+            let own = self.rows(target).filter(|other| other.get(via).as_uuid() == Some(row.id()));
+            let own = own.map(|other| Arc::new(self.image(catalog, target, other, needs)));
+            image.lists.push((*field, own.collect()));
+        }
+        image
+    }
+
+    fn matches(&self, catalog: &Catalog, resource: ResourceId, row: &Arc<Row>, filter: &Filter) -> bool {
+        let mut needs = Needs::default();
+        filter.add_needs(&mut needs);
+        filter.matches(&self.image(catalog, resource, row, &needs))
+    }
+}
+
+/// The world at each position of the log, written by creates, updates, moves and deletes.
+async fn history(app: &TestApp, catalog: &Catalog, runner: &mut TestRunner) -> Vec<World> {
+    let (shelf, thing) = (catalog.find("Shelf").unwrap(), catalog.find("Thing").unwrap());
+    let field = |resource, name| catalog.resource(resource).find(name).unwrap();
+    let (above, on) = (field(shelf, "above"), field(thing, "shelf"));
+    let mut history = vec![World::default()];
+    let (shelf_values, thing_values) = (row(catalog, shelf), row(catalog, thing));
+    for step in 0..STEPS {
+        let world = history.last().unwrap();
+        let ids = |resource| world.rows(resource).map(|row| row.id()).collect::<Vec<_>>();
+        let (shelves, things) = (ids(shelf), ids(thing));
+        let pick =
+            |runner: &mut TestRunner, ids: &[Uuid]| (!ids.is_empty()).then(|| ids[sample(runner, &(0..ids.len()))]);
+        let is_shelf = sample(runner, &(0..4)) == 0;
+        let (resource, via, values, own) = match is_shelf {
+            true => (shelf, above, &shelf_values, &shelves),
+            false => (thing, on, &thing_values, &things),
+        };
+        let parent = pick(runner, &shelves).filter(|_| sample(runner, &(0..5)) > 0);
+        let mut given = super::rows::values(catalog, resource, &sample(runner, values));
+        given.push((via, parent.map_or(Datum::Null, Datum::Uuid)));
+        let kind = if step < STEPS / 2 { 0 } else { sample(runner, &(0..6)) };
+        let command = match (kind, pick(runner, own)) {
+            (0 | 1, _) | (_, None) => {
+                given.retain(|(_, value)| !value.is_null());
+                Command::Create(Create {
+                    resource,
+                    values: given,
+                    children: Vec::new(),
+                    path: Vec::new(),
+                    violations: Vec::new(),
+                })
+            }
+            (2, Some(id)) => Command::Delete(Delete { resource, id, if_version: None }),
+            // A move, or a change of everything.
+            (kind, Some(id)) => {
+                let patch = if kind < 5 { given.split_off(given.len() - 1) } else { given };
+                Command::Update(Update { resource, id, patch, if_version: None })
+            }
+        };
+        for event in mutate(app, command).await {
+            let mut world = history.last().unwrap().clone();
+            world.apply(&event);
+            history.push(world);
+        }
+    }
+    history
 }
 
 async fn found(app: &TestApp, catalog: &Catalog, resource: ResourceId, filter: Filter) -> BTreeSet<Uuid> {
@@ -84,54 +186,101 @@ async fn found(app: &TestApp, catalog: &Catalog, resource: ResourceId, filter: F
     shape.column(Resource::ID);
     let by_id = OrderTerm { through: Vec::new(), field: Resource::ID, is_descending: false, is_nullable: false };
     let paging = Paging { limit: 1000, is_backward: false, after: None, before: None };
-    let list = List { via: None, filter, order: vec![by_id], paging, shape, wants_rows: true, wants_total: true };
+    let list = List {
+        via: None,
+        filter,
+        search: None,
+        order: vec![by_id],
+        paging,
+        shape,
+        wants_rows: true,
+        wants_total: true,
+        aggregates: Vec::new(),
+        groupings: Vec::new(),
+        wants_cursors: true,
+    };
     let page = read::list(&app.parts.database, catalog, &list, None).await.unwrap();
     assert_eq!(page.total, Some(page.rows.len() as i64));
     let id = |node: &Node| match node {
         Node::Leaf(Datum::Uuid(id)) => *id,
         other => panic!("{other:?}"),
     };
-    page.rows.iter().map(|(nodes, _)| id(&nodes[0])).collect()
+    let found: BTreeSet<_> = page.rows.iter().map(|(nodes, _)| id(&nodes[0])).collect();
+    assert_eq!(found.len(), page.rows.len(), "each row once");
+    found
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_and_images_agree() {
     on_both(EVERYTHING, async |app| {
         let catalog = catalog();
-        let (shelf, thing) = (catalog.find("Shelf").unwrap(), catalog.find("Thing").unwrap());
-        let field = |resource, name| catalog.resource(resource).find(name).unwrap();
-        let (above, on) = (field(shelf, "above"), field(thing, "shelf"));
         let mut runner = TestRunner::default();
-        let mut shelves: Vec<Arc<Image>> = Vec::new();
-        for i in 0..SHELVES {
-            let mut given = values(&catalog, shelf, &sample(&mut runner, &row(&catalog, shelf)));
-            let parent = (i % 3 > 0).then(|| Arc::clone(&shelves[i / 2]));
-            given.extend(parent.iter().map(|parent| (above, Datum::Uuid(parent.row.id()))));
-            let made = insert(app, shelf, given).await;
-            shelves.push(Arc::new(image(&made, vec![(above, parent)])));
-        }
-        let mut things = Vec::new();
-        for i in 0..THINGS {
-            let mut given = values(&catalog, thing, &sample(&mut runner, &row(&catalog, thing)));
-            let shelf = (i % 4 > 0).then(|| Arc::clone(&shelves[i % SHELVES]));
-            given.extend(shelf.iter().map(|shelf| (on, Datum::Uuid(shelf.row.id()))));
-            let made = insert(app, thing, given).await;
-            things.push(image(&made, vec![(on, shelf)]));
-        }
-        let strategy = filter(&catalog, thing, 2);
-        for _ in 0..FILTERS {
-            let client = sample(&mut runner, &strategy);
-            let filter = Filter::parse(&catalog, thing, &client).unwrap_or_else(|error| panic!("{error}: {client}"));
-            let expected: BTreeSet<_> = things.iter().filter(|t| filter.matches(t)).map(|t| t.row.id()).collect();
-            let found = found(app, &catalog, thing, filter).await;
-            let differing = things.iter().find(|t| expected.contains(&t.row.id()) != found.contains(&t.row.id()));
-            if let Some(thing_image) = differing {
-                let row = thing_image.row.image_text(catalog.resource(thing));
-                panic!("{client}: SQL matches {}, {row}", found.contains(&thing_image.row.id()));
+        let history = history(app, &catalog, &mut runner).await;
+        let world = history.last().unwrap();
+        for name in ["Thing", "Shelf"] {
+            let resource = catalog.find(name).unwrap();
+            let strategy = filter(&catalog, resource, 2);
+            for _ in 0..FILTERS {
+                let client = sample(&mut runner, &strategy);
+                let filter =
+                    Filter::parse(&catalog, resource, &client).unwrap_or_else(|error| panic!("{error}: {client}"));
+                let expected: BTreeSet<_> = world
+                    .rows(resource)
+                    .filter(|row| world.matches(&catalog, resource, row, &filter))
+                    .map(|row| row.id())
+                    .collect();
+                let found = found(app, &catalog, resource, filter).await;
+                let differing =
+                    world.rows(resource).find(|row| expected.contains(&row.id()) != found.contains(&row.id()));
+                if let Some(row) = differing {
+                    let image = row.image_text(catalog.resource(resource));
+                    panic!("{client}: SQL matches {}, {image}", found.contains(&row.id()));
+                }
             }
         }
-        let lists = catalog.resource(thing).fields().filter(|(_, field)| is_list(&field.ty)).count();
-        assert_eq!(lists, 12);
+        let thing = catalog.resource(catalog.find("Thing").unwrap());
+        assert_eq!(thing.fields().filter(|(_, field)| is_list(&field.ty)).count(), 12);
+    })
+    .await;
+}
+
+/// By the same filters, so what they look at is what is compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn images_of_a_position_stay_what_they_were() {
+    on_both(EVERYTHING, async |app| {
+        let catalog = Arc::new(catalog());
+        let mut runner = TestRunner::default();
+        let history = history(app, &catalog, &mut runner).await;
+        let as_of = AsOf::new(app.parts.database.clone(), Arc::clone(app.parts.hub.lineage()));
+        let mut judged = 0;
+        let mut listed = 0;
+        for name in ["Thing", "Shelf"] {
+            let resource = catalog.find(name).unwrap();
+            let strategy = filter(&catalog, resource, 2);
+            for _ in 0..FILTERS {
+                let client = sample(&mut runner, &strategy);
+                let filter = Filter::parse(&catalog, resource, &client).unwrap();
+                let mut needs = Needs::default();
+                filter.add_needs(&mut needs);
+                let position = sample(&mut runner, &(0..history.len()));
+                for row in history[position].rows(resource) {
+                    let at = entity::Position::new(position as i64).unwrap();
+                    let image = as_of.image(resource, Arc::clone(row), at, &needs).await.unwrap();
+                    let expected = history[position].matches(&catalog, resource, row, &filter);
+                    let shown = row.image_text(catalog.resource(resource));
+                    assert_eq!(
+                        filter.matches(&image),
+                        expected,
+                        "{client} at {position} of {}: {shown}",
+                        history.len()
+                    );
+                    judged += 1;
+                    listed += image.lists.iter().map(|(_, images)| images.len()).sum::<usize>();
+                }
+            }
+        }
+        // Both would be small if the world were too poor for the test to mean something.
+        assert!(judged > 1_000 && listed > 100, "{judged} judged, with {listed} rows in lists");
     })
     .await;
 }

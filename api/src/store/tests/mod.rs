@@ -2,5 +2,6 @@
 //! same in SQL and on images.
 
 mod filters;
+mod reads;
 mod round_trip;
 mod rows;

@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::rows::{EVERYTHING, catalog, insert, row, values};
+use super::rows::{EVERYTHING, catalog, insert, mutate, row, values};
 use crate::catalog::datum::Prefixes;
 use crate::catalog::{Catalog, Datum, Needs, ResourceId, Row};
 use crate::log;
 use crate::store::AsOf;
 use crate::store::read::{self, Node, Shape};
-use crate::store::writer::{Command, Delete, Mutation, Update};
-use crate::testing::{TestApp, admin, on_both};
+use crate::store::writer::{Command, Delete, Update};
+use crate::testing::{TestApp, on_both};
 
 fn client_json(catalog: &Catalog, resource: ResourceId, data: &[Datum]) -> Vec<String> {
     let definition = catalog.resource(resource);
@@ -42,11 +42,6 @@ async fn read(app: &TestApp, catalog: &Catalog, resource: ResourceId, row: &Row)
     nodes.into_iter().map(leaf).collect()
 }
 
-async fn mutate(app: &TestApp, command: Command) {
-    let mutation = Mutation { principal: admin(), command, violations: Vec::new() };
-    app.parts.writer.mutate(mutation).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_has_the_same_bytes_in_every_channel() {
     let seen = Mutex::new(Vec::new());
@@ -68,7 +63,7 @@ async fn every_type_has_the_same_bytes_in_every_channel() {
             );
             let position = log::read::head(&app.parts.database).await.unwrap().position;
             let before = entity::Position::new(position.get() - 1).unwrap();
-            let events = log::read::after(&app.parts.database, &catalog, before, 1).await.unwrap();
+            let events = log::read::after(&app.parts.database, app.parts.hub.lineage(), before, 1).await.unwrap();
             let image = events[0].after.as_ref().unwrap();
             assert_eq!(client_json(&catalog, thing, &image.0), expected, "{given:?}");
             let declared = expected
@@ -99,8 +94,8 @@ async fn a_related_row_is_as_it_was_at_the_position() {
         needs.related(on);
         // Two instances, so that one of them has nothing in its cache when it is asked late.
         let (early, late) = (
-            AsOf::new(app.parts.database.clone(), Arc::clone(&catalog)),
-            AsOf::new(app.parts.database.clone(), Arc::clone(&catalog)),
+            AsOf::new(app.parts.database.clone(), Arc::clone(app.parts.hub.lineage())),
+            AsOf::new(app.parts.database.clone(), Arc::clone(app.parts.hub.lineage())),
         );
         let shown = async |as_of: &AsOf, position: i64| {
             let image = as_of.image(thing, Arc::clone(&thing_row), at(position), &needs).await.unwrap();

@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::catalog::{self, Catalog, Datum, FieldId, FieldType, ResourceId, Row};
+use crate::log::Event;
 use crate::store::writer::{Command, Create, Mutation, Outcome};
 use crate::testing::{TestApp, admin};
 
-/// Every scalar type, nullable, and a list of each; and a to-one relation that may be empty.
+/// Every scalar type, nullable, and a list of each; and relations in both directions.
 pub(super) const EVERYTHING: &str = r#"
 enum Colour { RED GREEN BLUE }
 
@@ -17,6 +18,8 @@ type Shelf @resource @auth(rules: [{ allow: PUBLIC }]) {
   label: String
   level: Int
   above: Shelf @relation(onDelete: SET_NULL)
+  below: [Shelf!]! @inverse(field: "above")
+  things: [Thing!]! @inverse(field: "shelf")
 }
 
 type Thing @resource @auth(rules: [{ allow: PUBLIC }]) {
@@ -145,7 +148,7 @@ fn item(ty: &str) -> BoxedStrategy<Value> {
     match ty {
         // Not all floats come back from a text, so that a few are not enough.
         "Float" => {
-            let random = (-9.9..9.9_f64, -80..100_i32).prop_map(|(digits, exponent)| {
+            let random = (-9.9..9.9_f64, -323..308_i32).prop_map(|(digits, exponent)| {
                 let float: f64 = format!("{digits}e{exponent}").parse().unwrap();
                 json!(float)
             });
@@ -197,10 +200,16 @@ pub(super) fn values(catalog: &Catalog, resource: ResourceId, row: &Map<String, 
 
 /// Makes a row; gives its image in the log.
 pub(super) async fn insert(app: &TestApp, resource: ResourceId, values: Vec<(FieldId, Datum)>) -> Arc<Row> {
-    let create = Create { resource, values, children: Vec::new(), path: Vec::new() };
-    let mutation = Mutation { principal: admin(), command: Command::Create(create), violations: Vec::new() };
+    let create = Create { resource, values, children: Vec::new(), path: Vec::new(), violations: Vec::new() };
+    let events = mutate(app, Command::Create(create)).await;
+    events[0].after.clone().unwrap()
+}
+
+/// Does it as the admin; gives the events.
+pub(super) async fn mutate(app: &TestApp, command: Command) -> Vec<Arc<Event>> {
+    let mutation = Mutation { principal: admin(), command, violations: Vec::new(), key: None };
     match app.parts.writer.mutate(mutation).await.unwrap() {
-        Outcome::Done { events, main } => events[main].after.clone().unwrap(),
+        Outcome::Done { events, .. } => events,
         refused => panic!("{refused:?}"),
     }
 }

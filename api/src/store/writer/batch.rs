@@ -4,19 +4,19 @@
 //! foresee (on PostgreSQL, what another node did in between), everything is rolled back and the batch is run again, each
 //! piece of work in a savepoint of its own, so that only the one at fault is undone.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::TransactionId;
-use uuid::Uuid;
+use entity::Position;
 
-use super::command::{Command, Create, Mutation, Outcome};
-use super::create::{self, By};
+use super::command::Outcome;
+use super::idempotency::{Kept, KeyReused, Keys, Receipt};
+use super::prefetch::prefetch;
+use super::run::{Done, reused, run_job};
 use super::state::State;
-use super::{Error, Job, flush};
-use crate::catalog::{Catalog, DefaultValue, ResourceId, Row, datum};
-use crate::database::{self, Sql, Transaction, WriterConnection};
+use super::{Error, Job, RowOutcome, flush};
+use crate::catalog::{Catalog, datum};
+use crate::database::{self, Transaction, WriterConnection};
 use crate::log::{Event, NewEvent, append};
 
 /// How often a batch is tried before its callers are told that it failed.
@@ -25,22 +25,10 @@ const ATTEMPTS: u32 = 4;
 /// How long the writer waits before it tries a batch again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What became of one piece of work, before the commit.
-enum Done {
-    /// A mutation with this many events, the main one at this index among them.
-    Events { count: usize, main: usize },
-    /// A mutation that was refused.
-    Refused(Outcome),
-    /// Statements, with the rows that each one changed.
-    Statements(Vec<u64>),
-    /// The database refused it; the others of the batch are not concerned.
-    Failed(database::Error),
-}
-
 /// A batch that is committed or has failed, and what there is to say to everyone in it.
 pub(super) struct Answers {
     jobs: Vec<Job>,
-    result: Result<Written, Arc<database::Error>>,
+    result: Result<Written, Lost>,
 }
 
 impl Answers {
@@ -53,7 +41,24 @@ impl Answers {
     pub(super) fn give(self) {
         match self.result {
             Ok((done, events)) => answer(self.jobs, done, events),
-            Err(error) => self.jobs.into_iter().for_each(|job| refuse(job, &error)),
+            Err(lost) => self.jobs.into_iter().for_each(|job| job.fail(lost.error())),
+        }
+    }
+}
+
+/// Why nobody in a batch is told an outcome.
+enum Lost {
+    /// Nothing was committed.
+    Before(Arc<database::Error>),
+    /// It is not known whether it was committed.
+    InCommit(Arc<database::Error>),
+}
+
+impl Lost {
+    fn error(&self) -> Error {
+        match self {
+            Self::Before(error) => Error::Database(Arc::clone(error)),
+            Self::InCommit(error) => Error::InDoubt(Arc::clone(error)),
         }
     }
 }
@@ -65,9 +70,12 @@ pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: 
         result => result,
     };
     let result = result.map_err(|failure| {
-        let (Failure::Before(error) | Failure::InCommit(error)) = failure;
-        tracing::error!(%error, jobs = jobs.len(), "a batch of writes failed");
-        Arc::new(error)
+        let lost = match failure {
+            Failure::Before(error) => Lost::Before(Arc::new(error)),
+            Failure::InCommit(error) => Lost::InCommit(Arc::new(error)),
+        };
+        tracing::error!(error = %lost.error(), jobs = jobs.len(), "a batch of writes failed");
+        lost
     });
     Answers { jobs, result }
 }
@@ -128,38 +136,73 @@ async fn persist(run: impl AsyncFn() -> Tried) -> Tried {
 
 async fn together(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
     let transaction = connection.begin().await?;
+    let now = datum::now_micros();
+    let mut keys = Keys::claim(&transaction, jobs.iter().filter_map(Job::key), now).await?;
     let mut done = Vec::with_capacity(jobs.len());
     let mut new_events = Vec::new();
     {
-        let mut state = State::new(&transaction, catalog, datum::now_micros());
+        let mut state = State::new(&transaction, catalog, now);
         prefetch(&mut state, jobs).await?;
-        for job in jobs {
-            done.push(run_job(&mut state, job, &mut new_events).await?);
+        for (i, job) in jobs.iter().enumerate() {
+            let result = run_job(&mut state, &keys, job, &mut new_events).await?;
+            if result.uses_key() {
+                keys.used(job.key(), i);
+            }
+            done.push(result);
         }
         flush::flush(&transaction, catalog, state.take_writes()).await?;
     }
-    finish(transaction, catalog, done, new_events).await
+    finish(transaction, catalog, keys, done, new_events).await
 }
 
-async fn finish(transaction: Transaction<'_>, catalog: &Catalog, done: Vec<Done>, events: Vec<NewEvent>) -> Tried {
+async fn finish(
+    transaction: Transaction<'_>,
+    catalog: &Catalog,
+    keys: Keys,
+    done: Vec<Done>,
+    events: Vec<NewEvent>,
+) -> Tried {
     let events = append::append(&transaction, catalog, events).await?;
+    let kept = kept(&done, &events);
+    keys.settle(&transaction, |job| kept[job].clone().expect("only what is done uses a key")).await?;
     transaction.commit().await.map_err(Failure::InCommit)?;
     Ok((done, events))
+}
+
+/// What a key that was used for each piece of work has to remember.
+fn kept(done: &[Done], events: &[Arc<Event>]) -> Vec<Option<Kept>> {
+    let mut before = events
+        .first()
+        .map_or(Position::START, |event| Position::new(event.position.get() - 1).expect("the first position is 1"));
+    let keep = |done: &Done| match done {
+        Done::Events { count, subjects, violations } => {
+            let count = u32::try_from(*count).expect("a mutation writes few rows");
+            let receipt = Receipt { before, count, subjects: subjects.clone(), violations: violations.clone() };
+            before = before.advanced_by(count);
+            Some(Kept::Events(receipt))
+        }
+        Done::Row(row) => row.clone().map(Kept::Row),
+        Done::Refused(_) | Done::Statements(_) | Done::Replayed(_) | Done::Same(_) | Done::Reused | Done::Failed(_) => {
+            None
+        }
+    };
+    done.iter().map(keep).collect()
 }
 
 /// Each piece of work in a savepoint of its own.
 async fn singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) -> Tried {
     let transaction = connection.begin().await?;
     let now = datum::now_micros();
+    let mut keys = Keys::claim(&transaction, jobs.iter().filter_map(Job::key), now).await?;
     let mut done = Vec::with_capacity(jobs.len());
     let mut new_events = Vec::new();
-    for job in jobs {
+    for (i, job) in jobs.iter().enumerate() {
         let mut attempt = 1;
         loop {
             transaction.control("SAVEPOINT work").await?;
             let before = new_events.len();
             let mut state = State::new(&transaction, catalog, now);
-            let mut result = run_job(&mut state, job, &mut new_events).await;
+            let mut result = run_job(&mut state, &keys, job, &mut new_events).await;
             if result.is_ok()
                 && let Err(error) = flush::flush(&transaction, catalog, state.take_writes()).await
             {
@@ -168,6 +211,9 @@ async fn singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) 
             match result {
                 Ok(outcome) => {
                     transaction.control("RELEASE SAVEPOINT work").await?;
+                    if outcome.uses_key() {
+                        keys.used(job.key(), i);
+                    }
                     done.push(outcome);
                     break;
                 }
@@ -189,167 +235,79 @@ async fn singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) 
             }
         }
     }
-    finish(transaction, catalog, done, new_events).await
-}
-
-async fn run_job(state: &mut State<'_>, job: &Job, events: &mut Vec<NewEvent>) -> Result<Done, database::Error> {
-    match job {
-        Job::Mutation(mutation, _) => run_mutation(state, mutation, events).await,
-        Job::Statements(statements, _) => run_statements(state.transaction, statements).await.map(Done::Statements),
-    }
-}
-
-async fn run_statements(transaction: &Transaction<'_>, statements: &[Sql]) -> Result<Vec<u64>, database::Error> {
-    let mut changed = Vec::with_capacity(statements.len());
-    for sql in statements {
-        changed.push(transaction.run(sql.clone()).await?);
-    }
-    Ok(changed)
-}
-
-async fn run_mutation(
-    state: &mut State<'_>,
-    mutation: &Mutation,
-    events: &mut Vec<NewEvent>,
-) -> Result<Done, database::Error> {
-    let by = By { principal: &mutation.principal, transaction: TransactionId::new() };
-    let mut violations = mutation.violations.clone();
-    let refusal = match &mutation.command {
-        Command::Create(create) => {
-            state.create(by, create, None, &mut violations).await?;
-            None
-        }
-        Command::Update(update) => state.update(by, update, &mut violations).await?,
-        Command::Delete(delete) => {
-            // What points at the row is looked up in the database, so it must know what this batch has done so far.
-            flush::flush(state.transaction, state.catalog, state.take_writes()).await?;
-            state.delete(by, delete, &mut violations).await?
-        }
-    };
-    if let Some(refusal) = refusal {
-        state.reject();
-        return Ok(Done::Refused(refusal));
-    }
-    if !violations.is_empty() {
-        state.reject();
-        return Ok(Done::Refused(Outcome::Refused { violations, current: None }));
-    }
-    let accepted = state.accept();
-    if matches!(mutation.command, Command::Delete(_)) {
-        flush::flush(state.transaction, state.catalog, state.take_writes()).await?;
-    }
-    let count = accepted.len();
-    // A create begins with its own event, a delete ends with it.
-    let main = if matches!(mutation.command, Command::Delete(_)) { count - 1 } else { 0 };
-    events.extend(accepted);
-    Ok(Done::Events { count, main })
-}
-
-/// Reads what the batch will look at, in one statement for each resource and unique key. What is missed here is read
-/// when it is needed.
-async fn prefetch(state: &mut State<'_>, jobs: &[Job]) -> Result<(), database::Error> {
-    let mut changed: HashMap<ResourceId, HashSet<Uuid>> = HashMap::new();
-    let mut targets: HashMap<ResourceId, HashSet<Uuid>> = HashMap::new();
-    let mut created: HashMap<ResourceId, Vec<&Create>> = HashMap::new();
-    for job in jobs {
-        let Job::Mutation(mutation, _) = job else { continue };
-        match &mutation.command {
-            Command::Create(create) => visit(create, &mut |create| {
-                created.entry(create.resource).or_default().push(create);
-                add_targets(state.catalog, create.resource, &create.values, &mut targets);
-            }),
-            Command::Update(update) => {
-                changed.entry(update.resource).or_default().insert(update.id);
-                add_targets(state.catalog, update.resource, &update.patch, &mut targets);
-            }
-            Command::Delete(delete) => {
-                changed.entry(delete.resource).or_default().insert(delete.id);
-            }
-        }
-    }
-    for (resource, ids) in sorted(changed) {
-        state.load(resource, &ids, true).await?;
-    }
-    for (resource, ids) in sorted(targets) {
-        state.load(resource, &ids, false).await?;
-    }
-    for (resource, creates) in sorted(created) {
-        let definition = state.catalog.resource(resource);
-        let previews: Vec<Row> = creates.iter().map(|c| create::preview(resource, c, state.catalog)).collect();
-        let rows: Vec<&Row> = previews.iter().collect();
-        for key in 0..definition.unique_keys.len() {
-            state.load_keys(resource, key, &rows).await?;
-        }
-        for (id, field) in definition.columns() {
-            if field.default == Some(DefaultValue::Sequence) {
-                state.reserve(resource, id, creates.len()).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// In the order of the catalog, so that two nodes take their locks in the same order.
-fn sorted<T>(by_resource: HashMap<ResourceId, T>) -> Vec<(ResourceId, T)> {
-    let mut entries: Vec<_> = by_resource.into_iter().collect();
-    entries.sort_unstable_by_key(|(resource, _)| *resource);
-    entries
-}
-
-fn visit<'c>(create: &'c Create, each: &mut impl FnMut(&'c Create)) {
-    each(create);
-    for child in &create.children {
-        visit(&child.create, each);
-    }
-}
-
-fn add_targets(
-    catalog: &Catalog,
-    resource: ResourceId,
-    values: &[(crate::catalog::FieldId, crate::catalog::Datum)],
-    targets: &mut HashMap<ResourceId, HashSet<Uuid>>,
-) {
-    for (field, value) in values {
-        if let (Some(target), Some(id)) = (catalog.resource(resource).field(*field).to_one(), value.as_uuid()) {
-            targets.entry(target).or_default().insert(id);
-        }
-    }
+    finish(transaction, catalog, keys, done, new_events).await
 }
 
 fn answer(jobs: Vec<Job>, done: Vec<Done>, events: Vec<Arc<Event>>) {
     let mut events = events.into_iter();
-    for (job, done) in jobs.into_iter().zip(done) {
-        // Whoever asked may have gone away; the work is done all the same.
-        match (job, done) {
-            (Job::Mutation(_, reply), Done::Events { count, main }) => {
+    let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
+    for done in done {
+        let answer = match done {
+            Done::Events { count, subjects, violations } => {
                 let events = events.by_ref().take(count).collect();
-                let _ = reply.send(Ok(Outcome::Done { events, main }));
+                Answer::Mutation(Outcome::Done { events, subjects, violations })
             }
-            (Job::Mutation(_, reply), Done::Refused(outcome)) => {
-                let _ = reply.send(Ok(outcome));
-            }
-            (Job::Statements(_, reply), Done::Statements(changed)) => {
-                let _ = reply.send(Ok(changed));
-            }
-            (job, Done::Failed(error)) => {
+            Done::Refused(outcome) => Answer::Mutation(outcome),
+            Done::Statements(changed) => Answer::Statements(changed),
+            Done::Row(row) => Answer::Row(row.map_or(RowOutcome::Nothing, RowOutcome::Done)),
+            Done::Replayed(Kept::Events(receipt)) => Answer::Mutation(Outcome::Replayed(receipt)),
+            Done::Replayed(Kept::Row(row)) => Answer::Row(RowOutcome::Replayed(row)),
+            Done::Same(job) => answers[job].again(),
+            Done::Reused => Answer::Reused,
+            Done::Failed(error) => {
                 tracing::error!(%error, "a write failed");
-                refuse(job, &Arc::new(error));
+                Answer::Failed(Arc::new(error))
             }
-            (Job::Mutation(..), Done::Statements(_))
-            | (Job::Statements(..), Done::Events { .. } | Done::Refused(_)) => {
-                unreachable!("a job is answered in kind")
+        };
+        answers.push(answer);
+    }
+    for (job, answer) in jobs.into_iter().zip(answers) {
+        job.answer(answer);
+    }
+}
+
+/// What one caller is told.
+pub(super) enum Answer {
+    Mutation(Outcome),
+    Statements(Vec<u64>),
+    Row(RowOutcome),
+    /// The key belongs to another input.
+    Reused,
+    Failed(Arc<database::Error>),
+}
+
+impl Answer {
+    /// For whoever used the same key in the same batch.
+    fn again(&self) -> Self {
+        match self {
+            Self::Mutation(outcome) => Self::Mutation(outcome.clone()),
+            Self::Row(RowOutcome::Done(row)) => Self::Row(RowOutcome::Replayed(row.clone())),
+            Self::Row(_) | Self::Statements(_) | Self::Reused | Self::Failed(_) => {
+                unreachable!("a key was used by what is done")
             }
         }
     }
 }
 
-fn refuse(job: Job, error: &Arc<database::Error>) {
-    match job {
-        Job::Mutation(_, reply) => {
-            let _ = reply.send(Err(Error::Database(Arc::clone(error))));
+impl Job {
+    /// Answers. Whoever asked may have gone away; the work is done all the same.
+    fn answer(self, answer: Answer) {
+        match (self, answer) {
+            (job, Answer::Failed(error)) => job.fail(Error::Database(error)),
+            (Self::Mutation(_, reply), Answer::Mutation(outcome)) => drop(reply.send(Ok(outcome))),
+            (Self::Mutation(_, reply), Answer::Reused) => drop(reply.send(Ok(reused()))),
+            (Self::Statements(_, reply), Answer::Statements(changed)) => drop(reply.send(Ok(changed))),
+            (Self::Row(_, reply), Answer::Row(outcome)) => drop(reply.send(Ok(outcome))),
+            (Self::Row(_, reply), Answer::Reused) => drop(reply.send(Ok(RowOutcome::Reused(KeyReused)))),
+            (Self::Mutation(..) | Self::Statements(..) | Self::Row(..), _) => unreachable!("a job is answered in kind"),
         }
-        Job::Statements(_, reply) => {
-            let _ = reply.send(Err(Error::Database(Arc::clone(error))));
+    }
+
+    fn fail(self, error: Error) {
+        match self {
+            Self::Mutation(_, reply) => drop(reply.send(Err(error))),
+            Self::Statements(_, reply) => drop(reply.send(Err(error))),
+            Self::Row(_, reply) => drop(reply.send(Err(error))),
         }
     }
 }

@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::idempotency::{Key, Receipt};
+use super::violation::Violation;
 use crate::auth::Principal;
-use crate::catalog::{Datum, FieldId, ResourceId, Row};
+use crate::catalog::{Datum, FieldId, Filter, ResourceId, Row};
 use crate::log::Event;
+
+/// Rows that one mutation may write.
+pub const MAX_ROWS: usize = 10_000;
 
 /// One mutation: all of it commits, or nothing.
 #[derive(Debug, Clone)]
@@ -15,20 +20,44 @@ pub struct Mutation {
     pub principal: Arc<Principal>,
     /// What is wanted.
     pub command: Command,
-    /// Violations that are already known. With any of them nothing is written, but the writer adds those that only it
-    /// can find, so that the client learns of all at once.
+    /// Violations that are already known, those of [`Create`]s left out. With any of them nothing is written, but the
+    /// writer adds those that only it can find, so that the client learns of all at once.
     pub violations: Vec<Violation>,
+    /// With a key that was used before, what was written then is the answer.
+    pub key: Option<Key>,
 }
 
-/// A change of one row, or of one row and the owned rows that are made with it.
+/// A change of rows.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Make a row.
+    /// Make a row, and the owned rows that are made with it.
     Create(Create),
     /// Change a row.
     Update(Update),
     /// Remove a row.
     Delete(Delete),
+    /// Change the row with this key, or make it.
+    Upsert(Upsert),
+    /// Make many rows.
+    CreateMany(CreateMany),
+    /// Change all rows that match.
+    UpdateMany(UpdateMany),
+    /// Remove all rows that match.
+    DeleteMany(DeleteMany),
+}
+
+impl Command {
+    /// About how many rows it looks at, for the size of batches.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Create(create) => create.rows(),
+            Self::Update(_) | Self::Delete(_) => 1,
+            Self::Upsert(upsert) => upsert.create.rows(),
+            Self::CreateMany(many) => many.items.iter().map(Create::rows).sum(),
+            Self::UpdateMany(many) => many.at_most,
+            Self::DeleteMany(many) => many.at_most,
+        }
+    }
 }
 
 /// Make a row.
@@ -42,6 +71,23 @@ pub struct Create {
     pub children: Vec<Child>,
     /// Where in the client's input this row stands.
     pub path: Vec<String>,
+    /// What is already known to be wrong with this row, its children left out.
+    pub violations: Vec<Violation>,
+}
+
+impl Create {
+    /// How many rows it makes.
+    pub(super) fn rows(&self) -> usize {
+        1 + self.children.iter().map(|child| child.create.rows()).sum::<usize>()
+    }
+
+    /// This one and everything below it, in the order in which the rows are made.
+    pub(super) fn for_each<'c>(&'c self, visit: &mut impl FnMut(&'c Self)) {
+        visit(self);
+        for child in &self.children {
+            child.create.for_each(visit);
+        }
+    }
 }
 
 /// A row that belongs to another one which is made with it.
@@ -77,80 +123,63 @@ pub struct Delete {
     pub if_version: Option<i64>,
 }
 
-/// Why something was not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Code {
-    /// A value is missing.
-    Required,
-    /// A value is not one of its type.
-    Invalid,
-    /// Too few characters or items.
-    TooShort,
-    /// Too many characters or items.
-    TooLong,
-    /// A number or a time beyond its limits.
-    OutOfRange,
-    /// A text that does not match its pattern.
-    PatternMismatch,
-    /// Another row has this value of a unique key.
-    NotUnique,
-    /// There is no such row, or the caller may not see it.
-    NotFound,
-    /// Other rows point at this one.
-    Referenced,
-    /// A field that cannot be written any more.
-    Immutable,
-    /// The caller may not do this.
-    Forbidden,
-    /// The row has another version by now.
-    VersionConflict,
-    /// More rows would change than one mutation may change.
-    TooMany,
+/// Change the row with this key, or make it.
+#[derive(Debug, Clone)]
+pub struct Upsert {
+    /// Of what.
+    pub resource: ResourceId,
+    /// Which row; `None` if what the client gave can name none, which is among the mutation's violations.
+    pub by: Option<By>,
+    /// The row if it is not there, with the values of the key.
+    pub create: Create,
+    /// The fields that change if it is there.
+    pub patch: Vec<(FieldId, Datum)>,
 }
 
-impl Code {
-    /// Its name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Required => "REQUIRED",
-            Self::Invalid => "INVALID",
-            Self::TooShort => "TOO_SHORT",
-            Self::TooLong => "TOO_LONG",
-            Self::OutOfRange => "OUT_OF_RANGE",
-            Self::PatternMismatch => "PATTERN_MISMATCH",
-            Self::NotUnique => "NOT_UNIQUE",
-            Self::NotFound => "NOT_FOUND",
-            Self::Referenced => "REFERENCED",
-            Self::Immutable => "IMMUTABLE",
-            Self::Forbidden => "FORBIDDEN",
-            Self::VersionConflict => "VERSION_CONFLICT",
-            Self::TooMany => "TOO_MANY",
-        }
-    }
-}
-
-/// Something that is wrong with a mutation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Violation {
-    /// What kind of thing.
-    pub code: Code,
-    /// A sentence for the client.
-    pub message: String,
-    /// Where in the input.
+/// Names one row.
+#[derive(Debug, Clone)]
+pub struct By {
+    /// The columns and their values: the id, or all of a unique key.
+    pub values: Vec<(FieldId, Datum)>,
+    /// Whether a row with these values can be made; if not, it has to be there.
+    pub is_creatable: bool,
+    /// Where in the client's input it stands.
     pub path: Vec<String>,
 }
 
-impl Violation {
-    /// At this path, with one more name at its end.
-    pub fn at(path: &[String], name: &str, code: Code, message: impl Into<String>) -> Self {
-        let path = path.iter().map(String::as_str).chain([name]).map(str::to_owned).collect();
-        Self { code, message: message.into(), path }
-    }
+/// Make many rows.
+#[derive(Debug, Clone)]
+pub struct CreateMany {
+    /// Of what.
+    pub resource: ResourceId,
+    /// The rows.
+    pub items: Vec<Create>,
+    /// Whether those without violations are made if others have some.
+    pub is_independent: bool,
+}
 
-    /// About the input as a whole.
-    pub fn whole(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), path: Vec::new() }
-    }
+/// Change all rows that match.
+#[derive(Debug, Clone)]
+pub struct UpdateMany {
+    /// Of what.
+    pub resource: ResourceId,
+    /// Which rows; only such as the principal may see.
+    pub filter: Filter,
+    /// The fields that change.
+    pub patch: Vec<(FieldId, Datum)>,
+    /// If more rows match, none is changed.
+    pub at_most: usize,
+}
+
+/// Remove all rows that match.
+#[derive(Debug, Clone)]
+pub struct DeleteMany {
+    /// Of what.
+    pub resource: ResourceId,
+    /// Which rows; only such as the principal may see.
+    pub filter: Filter,
+    /// If more rows match, none is removed.
+    pub at_most: usize,
 }
 
 /// What became of a mutation.
@@ -160,9 +189,14 @@ pub enum Outcome {
     Done {
         /// Its events in log order.
         events: Vec<Arc<Event>>,
-        /// The index of the event about the row that the command names.
-        main: usize,
+        /// For each row that the command names, in its order, the index of the event about it; `None` for one that was
+        /// not written. Commands for one row name one.
+        subjects: Vec<Option<usize>>,
+        /// What was wrong with those that were not written.
+        violations: Vec<Violation>,
     },
+    /// It was committed before, with the same key and the same input.
+    Replayed(Receipt),
     /// Nothing was written.
     Refused {
         /// Why.
@@ -170,4 +204,11 @@ pub enum Outcome {
         /// On a version conflict, the row as it is.
         current: Option<Arc<Row>>,
     },
+}
+
+impl Outcome {
+    /// Nothing was written, for this reason.
+    pub(super) fn refused(violation: Violation) -> Self {
+        Self::Refused { violations: vec![violation], current: None }
+    }
 }

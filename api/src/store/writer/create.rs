@@ -5,9 +5,10 @@ use std::sync::Arc;
 use entity::{EventId, TransactionId};
 use uuid::Uuid;
 
-use super::command::{Code, Create, Violation};
-use super::rights::{forbid, input_name};
+use super::command::Create;
+use super::rights::{forbid, input_name, is_given};
 use super::state::{BoxFutureLocal, State};
+use super::violation::{Code, Violation};
 use crate::auth::{Principal, rules};
 use crate::catalog::{Datum, DefaultValue, FieldId, FieldType, Operation, Resource, ResourceId, Row, Scalar};
 use crate::database::Error;
@@ -16,43 +17,57 @@ use crate::store::validate;
 
 /// The mutation that a row is written by.
 #[derive(Clone, Copy)]
-pub(super) struct By<'a> {
+pub(super) struct Author<'a> {
     pub(super) principal: &'a Principal,
     pub(super) transaction: TransactionId,
+}
+
+/// The row that a new one is made under.
+#[derive(Clone, Copy)]
+pub(super) struct Parent {
+    /// The to-one field of the new row that points at it.
+    via: FieldId,
+    id: Uuid,
+    /// Whether nothing is wrong with it, nor with the rows above it.
+    is_sound: bool,
 }
 
 impl State<'_> {
     /// Stages a new row and its children; adds what is wrong with them to `violations`.
     pub(super) fn create<'s>(
         &'s mut self,
-        by: By<'s>,
+        author: Author<'s>,
         create: &'s Create,
-        parent: Option<(FieldId, Uuid)>,
+        parent: Option<Parent>,
         violations: &'s mut Vec<Violation>,
     ) -> BoxFutureLocal<'s, Result<(), Error>> {
         Box::pin(async move {
             let resource_id = create.resource;
-            let (row, filled) = self.new_row(by.principal, create, parent, violations).await?;
+            let mut own = create.violations.clone();
+            let (row, filled) = self.new_row(author.principal, create, parent, &mut own).await?;
             let resource = self.catalog.resource(resource_id);
             // Whoever may not make the row must not learn which values of unique keys are taken.
-            if self.check_new_values(by.principal, create, parent, &row, &filled, violations).await? {
-                self.check_keys(resource_id, &row, |_| true, &create.path, violations).await?;
+            if self.check_new_values(author.principal, create, parent, &row, &filled, &mut own).await? {
+                self.check_keys(resource_id, &row, |_| true, &create.path, &mut own).await?;
             }
+            let is_sound = own.is_empty() && parent.is_none_or(|parent| parent.is_sound);
+            violations.extend(own);
             let changed = changed_by_creation(resource, &row);
             self.stage(resource_id, None, Some(Arc::clone(&row)));
             self.staged.events.push(NewEvent {
                 id: EventId::new(),
-                transaction_id: by.transaction,
+                transaction_id: author.transaction,
                 resource: resource_id,
                 kind: ChangeKind::Created,
                 changed_fields: changed,
                 before: None,
                 after: Some(Arc::clone(&row)),
                 at: self.now,
-                by: by.principal.sub.clone(),
+                by: author.principal.sub.clone(),
             });
             for child in &create.children {
-                self.create(by, &child.create, Some((child.via, row.id())), violations).await?;
+                let parent = Parent { via: child.via, id: row.id(), is_sound };
+                self.create(author, &child.create, Some(parent), violations).await?;
             }
             Ok(())
         })
@@ -63,7 +78,7 @@ impl State<'_> {
         &mut self,
         principal: &Principal,
         create: &Create,
-        parent: Option<(FieldId, Uuid)>,
+        parent: Option<Parent>,
         violations: &mut Vec<Violation>,
     ) -> Result<(Arc<Row>, Vec<FieldId>), Error> {
         let resource = self.catalog.resource(create.resource);
@@ -76,9 +91,9 @@ impl State<'_> {
         for (field, value) in &create.values {
             row.set(*field, value.clone());
         }
-        if let Some((via, id)) = parent {
-            row.set(via, Datum::Uuid(id));
-            given.push(via);
+        if let Some(parent) = parent {
+            row.set(parent.via, Datum::Uuid(parent.id));
+            given.push(parent.via);
         }
         let mut filled = Vec::new();
         for field in rules::owner_fields(self.catalog, create.resource) {
@@ -119,12 +134,12 @@ impl State<'_> {
         Ok((Arc::new(row), filled))
     }
 
-    /// Adds what is wrong with the row to `violations`. Gives whether the principal may make it, as far as can be told.
+    /// Adds what is wrong with the row to its `violations`. Gives whether the principal may make it, as far as can be told.
     async fn check_new_values(
         &mut self,
         principal: &Principal,
         create: &Create,
-        parent: Option<(FieldId, Uuid)>,
+        parent: Option<Parent>,
         row: &Arc<Row>,
         filled: &[FieldId],
         violations: &mut Vec<Violation>,
@@ -132,20 +147,25 @@ impl State<'_> {
         let resource_id = create.resource;
         let resource = self.catalog.resource(resource_id);
         for field in filled {
-            validate::value(resource.field(*field), row.get(*field), &create.path, violations);
+            check_filled(resource, *field, row, &create.path, violations);
         }
         for (id, field) in resource.columns() {
             // A violation about this very field says enough, and one about the token says it for claims.
             let name = input_name(field);
             let is_known = violations.iter().any(|v| v.path.split_last() == Some((&name, &create.path)));
             let is_claim = matches!(field.default, Some(DefaultValue::Claim(_)));
-            if row.get(id).is_null() && !field.nullable && !is_known && !is_claim {
-                let message = format!("{name} is required.");
-                violations.push(Violation::at(&create.path, &name, Code::Required, message));
+            if !row.get(id).is_null() || field.nullable || is_known || is_claim {
+                continue;
             }
+            violations.push(if is_given(field) {
+                Violation::at(&create.path, &name, Code::Required, format!("{name} is required."))
+            } else {
+                // What the server fills in, such as the owner, it does not know of this caller.
+                may_not_create(resource, &create.path)
+            });
         }
         for (field, target) in create.values.iter().filter_map(|(field, value)| Some((*field, value.as_uuid()?))) {
-            if resource.field(field).to_one().is_some() && parent.map(|(via, _)| via) != Some(field) {
+            if resource.field(field).to_one().is_some() && parent.map(|parent| parent.via) != Some(field) {
                 self.check_target(principal, resource_id, field, target, &create.path, violations).await?;
             }
         }
@@ -153,13 +173,31 @@ impl State<'_> {
         let forbidden = self.forbidden_fields(principal, Operation::Create, resource_id, row, given).await?;
         forbid(resource, &forbidden, &create.path, violations);
         let is_allowed = forbidden.is_empty() && self.allows(principal, Operation::Create, resource_id, row).await?;
-        // Without its required values the row cannot be judged.
-        if violations.is_empty() && !is_allowed {
-            let message = format!("You may not create this {}.", resource.name);
-            violations.push(Violation { code: Code::Forbidden, message, path: create.path.clone() });
+        // Without its required values the row cannot be judged, nor by those of the row that it is under.
+        if violations.is_empty() && !is_allowed && parent.is_none_or(|parent| parent.is_sound) {
+            violations.push(may_not_create(resource, &create.path));
         }
         Ok(is_allowed)
     }
+}
+
+fn may_not_create(resource: &Resource, path: &[String]) -> Violation {
+    let message = format!("You may not create this {}.", resource.name);
+    Violation { code: Code::Forbidden, message, path: path.to_vec() }
+}
+
+/// Checks a value that the caller's token gave. A field that clients do not give is not named to them.
+fn check_filled(resource: &Resource, id: FieldId, row: &Row, path: &[String], violations: &mut Vec<Violation>) {
+    let field = resource.field(id);
+    if is_given(field) {
+        return validate::value(field, row.get(id), path, violations);
+    }
+    let mut found = Vec::new();
+    validate::value(field, row.get(id), path, &mut found);
+    violations.extend(found.into_iter().map(|violation| {
+        let message = format!("What your token says of you is not good for a {}.", resource.name);
+        Violation { code: violation.code, message, path: path.to_vec() }
+    }));
 }
 
 fn now(ty: &FieldType, micros: i64) -> Datum {

@@ -1,7 +1,8 @@
 //! Writing what a batch has changed, in few statements.
 //!
 //! PostgreSQL gets one statement for all rows of a resource, as one JSON document, so that the statement's text does not
-//! depend on their number. SQLite, which is in this process, gets one prepared statement for each row.
+//! depend on their number. SQLite, which is in this process, gets one prepared statement for each row, and others for
+//! the words of those that can be searched.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::state::{RowKey, Write, push_in_ids};
 use crate::catalog::{Catalog, Datum, FieldType, Resource, ResourceId, Row, Scalar};
 use crate::database::{Dialect, Error, Sql, Transaction};
 use crate::store::columns;
+use crate::store::search::{Document, index};
 
 /// Makes the changes. Changes of the same row become one.
 pub(super) async fn flush(transaction: &Transaction<'_>, catalog: &Catalog, writes: Vec<Write>) -> Result<(), Error> {
@@ -36,7 +38,8 @@ pub(super) async fn flush(transaction: &Transaction<'_>, catalog: &Catalog, writ
 #[derive(Default)]
 struct Folded {
     inserts: Vec<(ResourceId, Arc<Row>)>,
-    updates: Vec<(ResourceId, Arc<Row>)>,
+    /// And whether they have other words to be found by.
+    updates: Vec<(ResourceId, (Arc<Row>, bool))>,
     deletes: Vec<(ResourceId, Uuid)>,
 }
 
@@ -50,12 +53,15 @@ fn fold(writes: Vec<Write>) -> Folded {
                 places.insert((resource, row.id()), (true, folded.inserts.len()));
                 folded.inserts.push((resource, row));
             }
-            Write::Update(resource, row) => match places.get(&(resource, row.id())) {
+            Write::Update(resource, row, has_other_words) => match places.get(&(resource, row.id())) {
                 Some((true, i)) => folded.inserts[*i].1 = row,
-                Some((false, i)) => folded.updates[*i].1 = row,
+                Some((false, i)) => {
+                    let update = &mut folded.updates[*i].1;
+                    *update = (row, has_other_words || update.1);
+                }
                 None => {
                     places.insert((resource, row.id()), (false, folded.updates.len()));
-                    folded.updates.push((resource, row));
+                    folded.updates.push((resource, (row, has_other_words)));
                 }
             },
             Write::Delete(resource, id) => folded.deletes.push((resource, id)),
@@ -135,6 +141,11 @@ async fn insert(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<
                 });
                 sql.push(")");
                 transaction.query(sql).await?;
+                if !resource.search.is_empty() {
+                    for sql in index::insert(&resource.prefix, row.id(), Document::of(resource, row)) {
+                        transaction.query(sql).await?;
+                    }
+                }
             }
         }
         Dialect::Postgres => {
@@ -144,19 +155,19 @@ async fn insert(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<
             sql.push(") SELECT ");
             push_columns(&mut sql, resource);
             sql.push(" FROM ");
-            push_records(&mut sql, resource, rows);
+            push_records(&mut sql, resource, rows.iter().map(|row| (row, true)));
             transaction.run(sql).await?;
         }
     }
     Ok(())
 }
 
-async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<Row>]) -> Result<(), Error> {
+async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[(Arc<Row>, bool)]) -> Result<(), Error> {
     let id_column = &resource.field(Resource::ID).column;
     let changeable = || resource.columns().skip(1);
     match transaction.dialect() {
         Dialect::Sqlite => {
-            for row in rows {
+            for (row, has_other_words) in rows {
                 let mut sql = Sql::text(Dialect::Sqlite, "UPDATE ");
                 sql.ident(&resource.prefix).push(" SET ");
                 sql.list(",", changeable(), |sql, (id, field)| {
@@ -165,6 +176,10 @@ async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<
                 });
                 sql.push(" WHERE ").ident(id_column).push("=").bind(row.id());
                 transaction.query(sql).await?;
+                if *has_other_words {
+                    let words = index::update(&resource.prefix, row.id(), Document::of(resource, row));
+                    transaction.query(words).await?;
+                }
             }
         }
         Dialect::Postgres => {
@@ -173,8 +188,12 @@ async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<
             sql.list(",", changeable(), |sql, (_, field)| {
                 sql.ident(&field.column).push("=").column("r", &field.column);
             });
+            if has_words_column(Dialect::Postgres, resource) {
+                sql.push(",").ident(index::COLUMN).push("=coalesce(").column("r", index::COLUMN);
+                sql.push(",").column("t", index::COLUMN).push(")");
+            }
             sql.push(" FROM ");
-            push_records(&mut sql, resource, rows);
+            push_records(&mut sql, resource, rows.iter().map(|(row, has_other_words)| (row, *has_other_words)));
             sql.push(" WHERE ").column("t", id_column).push("=").column("r", id_column);
             transaction.run(sql).await?;
         }
@@ -187,6 +206,11 @@ async fn delete(transaction: &Transaction<'_>, resource: &Resource, ids: &[Uuid]
     sql.ident(&resource.prefix).push(" WHERE ").ident(&resource.field(Resource::ID).column);
     push_in_ids(&mut sql, ids);
     transaction.query(sql).await?;
+    if transaction.dialect() == Dialect::Sqlite && !resource.search.is_empty() {
+        for sql in index::delete(&resource.prefix, |sql| push_in_ids(sql, ids)) {
+            transaction.query(sql).await?;
+        }
+    }
     Ok(())
 }
 
@@ -194,6 +218,13 @@ fn push_columns(sql: &mut Sql, resource: &Resource) {
     sql.list(",", resource.columns(), |sql, (_, field)| {
         sql.ident(&field.column);
     });
+    if has_words_column(sql.dialect(), resource) {
+        sql.push(",").ident(index::COLUMN);
+    }
+}
+
+fn has_words_column(dialect: Dialect, resource: &Resource) -> bool {
+    dialect == Dialect::Postgres && !resource.search.is_empty()
 }
 
 /// Binds null too, so that the statement's text is the same for every row and stays prepared.
@@ -204,22 +235,28 @@ fn bind_nullable(sql: &mut Sql, ty: &FieldType, datum: &Datum) {
     };
 }
 
-/// Adds a record set `r` of these rows.
-fn push_records(sql: &mut Sql, resource: &Resource, rows: &[Arc<Row>]) {
-    let document: Vec<Value> = rows.iter().map(|row| Value::Object(record(resource, row))).collect();
+/// Adds a record set `r` of these rows, with the words of those where it says so.
+fn push_records<'r>(sql: &mut Sql, resource: &Resource, rows: impl Iterator<Item = (&'r Arc<Row>, bool)>) {
+    let document: Vec<Value> = rows.map(|(row, with_words)| Value::Object(record(resource, row, with_words))).collect();
     sql.push("json_to_recordset(CAST(").bind(Value::Array(document).to_string()).push(" AS json)) AS r(");
     sql.list(",", resource.columns(), |sql, (_, field)| {
         sql.ident(&field.column).push(" ").push(&columns::postgres_type(&field.ty));
     });
+    if has_words_column(Dialect::Postgres, resource) {
+        sql.push(",").ident(index::COLUMN).push(" tsvector");
+    }
     sql.push(")");
 }
 
-fn record(resource: &Resource, row: &Row) -> Map<String, Value> {
+fn record(resource: &Resource, row: &Row, with_words: bool) -> Map<String, Value> {
     let value = |ty: &FieldType, datum: &Datum| match (ty, datum) {
         (FieldType::Scalar(Scalar::DateTime), Datum::Instant(micros)) => {
             Value::String(crate::catalog::datum::format_instant(*micros))
         }
         (ty, datum) => datum.to_image(ty),
     };
-    resource.columns().map(|(id, field)| (field.column.clone(), value(&field.ty, row.get(id)))).collect()
+    let columns = resource.columns().map(|(id, field)| (field.column.clone(), value(&field.ty, row.get(id))));
+    let words = (with_words && has_words_column(Dialect::Postgres, resource))
+        .then(|| (index::COLUMN.to_owned(), Value::String(Document::of(resource, row).to_postgres())));
+    columns.chain(words).collect()
 }

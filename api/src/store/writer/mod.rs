@@ -7,9 +7,14 @@
 //! that fails leaves nothing behind and does not disturb the others of its batch.
 //!
 //! - [`command`]: what it is asked and what it answers
+//! - [`violation`]: what can be wrong with it
+//! - [`idempotency`]: what is answered to a mutation that is sent again
 //! - `batch`: the transaction around a batch, and what happens when it fails
-//! - `state`: the rows and keys that a batch has seen and changed
-//! - `create`, `update`, `delete`: one mutation, in memory
+//! - `prefetch`: what a batch reads before it begins
+//! - `run`: one piece of work of it
+//! - `state`: the rows and keys that a batch has seen and changed; `lookup`: rows that are found by something else than id
+//! - `create`, `update`, `upsert`, `delete`, `many`: one mutation, in memory
+//! - `lists`: rows of to-many fields, for rules
 //! - `flush`: the statements that write
 
 mod batch;
@@ -17,24 +22,40 @@ pub mod command;
 mod create;
 mod delete;
 mod flush;
+pub mod idempotency;
+mod lists;
+mod lookup;
+mod many;
+mod prefetch;
 mod rights;
+mod run;
 mod state;
 #[cfg(test)]
 mod tests;
 mod update;
+mod upsert;
+pub mod violation;
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use command::{Child, Code, Command, Create, Delete, Mutation, Outcome, Update, Violation};
+pub use command::{
+    By, Child, Command, Create, CreateMany, Delete, DeleteMany, MAX_ROWS, Mutation, Outcome, Update, UpdateMany, Upsert,
+};
+pub use idempotency::{Key, KeyReused, Receipt};
+pub use violation::{Code, Violation};
 
 use crate::catalog::Catalog;
-use crate::database::{self, Database, Sql, WriterConnection};
+use crate::database::{self, Database, Record, Sql, WriterConnection};
 use crate::log::Hub;
 
 /// Batches that are done and whose answers are not given yet. When there are more, the writer waits.
 const UNANSWERED_BATCHES: usize = 8;
+
+/// When the work of a batch looks at this many rows or more, nothing is added to it, so that small mutations do not wait
+/// for many large ones.
+const BATCH_ROWS: usize = 1_000;
 
 /// What the writer may be told.
 #[derive(Debug, Clone, Copy)]
@@ -60,9 +81,12 @@ pub enum Error {
     /// The server is shutting down: nothing was written.
     #[error("the server is shutting down")]
     Closed,
-    /// The database failed. Nothing was written, unless it failed in the commit itself.
+    /// The database failed. Nothing was written.
     #[error(transparent)]
     Database(Arc<database::Error>),
+    /// The database failed while it committed: it is not known whether everything was written, or nothing.
+    #[error("the commit failed: {0}")]
+    InDoubt(Arc<database::Error>),
 }
 
 /// The way to the writer. Cheap to clone; the writer ends when it has done what is in the queue after the last clone is
@@ -76,6 +100,49 @@ pub struct Writer {
 enum Job {
     Mutation(Box<Mutation>, oneshot::Sender<Result<Outcome, Error>>),
     Statements(Vec<Sql>, oneshot::Sender<Result<Vec<u64>, Error>>),
+    Row(Box<RowWrite>, oneshot::Sender<Result<RowOutcome, Error>>),
+}
+
+impl Job {
+    fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Mutation(mutation, _) => mutation.key.as_ref(),
+            Self::Row(write, _) => write.key.as_ref(),
+            Self::Statements(..) => None,
+        }
+    }
+
+    /// About how many rows it looks at.
+    fn rows(&self) -> usize {
+        match self {
+            Self::Mutation(mutation, _) => mutation.command.rows(),
+            Self::Statements(..) | Self::Row(..) => 1,
+        }
+    }
+}
+
+/// One statement that writes a row of Tandem's own tables and gives it.
+#[derive(Debug)]
+pub struct RowWrite {
+    /// The statement; it gives one row, or none if it wrote nothing.
+    pub sql: Sql,
+    /// The row as a text, which is the outcome.
+    pub encode: fn(&Record) -> Result<String, database::Error>,
+    /// With a key that was used before, the outcome of then is the answer.
+    pub key: Option<Key>,
+}
+
+/// What became of a [`RowWrite`].
+#[derive(Debug)]
+pub enum RowOutcome {
+    /// It is committed.
+    Done(String),
+    /// It was committed before, with the same key and the same input.
+    Replayed(String),
+    /// It wrote nothing.
+    Nothing,
+    /// Its key belongs to another input.
+    Reused(KeyReused),
 }
 
 impl Writer {
@@ -152,6 +219,13 @@ impl Writer {
         self.queue.send(Job::Statements(statements, reply)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
+
+    /// Writes one row of Tandem's own tables. Waits while the queue is full.
+    pub async fn row(&self, write: RowWrite) -> Result<RowOutcome, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Job::Row(Box::new(write), reply)).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
 }
 
 /// Ends the process if the writer's thread panics: a server that answers reads and can never write again is worse than
@@ -176,10 +250,14 @@ async fn run(
     max_batch: usize,
 ) {
     while let Ok(first) = queue.recv().await {
+        let mut rows = first.rows();
         let mut jobs = vec![first];
-        while jobs.len() < max_batch {
+        while jobs.len() < max_batch && rows < BATCH_ROWS {
             match queue.try_recv() {
-                Ok(job) => jobs.push(job),
+                Ok(job) => {
+                    rows += job.rows();
+                    jobs.push(job);
+                }
                 Err(_) => break,
             }
         }

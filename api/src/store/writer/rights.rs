@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::command::{Code, Violation};
+use super::lists::Unjudged;
 use super::state::State;
+use super::violation::{Code, Violation};
 use crate::auth::{Principal, rules};
 use crate::catalog::{FieldId, Filter, Needs, Operation, Resource, ResourceId, Row};
 use crate::database::Error;
@@ -23,8 +24,14 @@ impl State<'_> {
         }
         let mut needs = Needs::default();
         filter.add_needs(&mut needs);
-        let image = self.image(resource, Arc::clone(row), &needs).await?;
-        Ok(filter.matches(&image))
+        match self.image(resource, Arc::clone(row), &needs).await {
+            Ok(image) => Ok(filter.matches(&image)),
+            Err(Unjudged::Database(error)) => Err(error),
+            Err(Unjudged::TooManyRows) => {
+                tracing::warn!(row.id = %row.id(), "a rule concerns too many related rows to be judged");
+                Ok(false)
+            }
+        }
     }
 
     /// Whether the principal may do this with the row.
@@ -96,23 +103,42 @@ impl State<'_> {
                 continue;
             }
             if self.key_owner(resource, index, row).await?.is_some_and(|owner| owner != row.id()) {
-                let names: Vec<_> = key.fields.iter().map(|id| input_name(definition.field(*id))).collect();
-                let message = format!("Another {} has this {}.", definition.name, names.join(" and "));
-                violations.push(match names.as_slice() {
-                    [name] => Violation::at(path, name, Code::NotUnique, message),
-                    _ => Violation { code: Code::NotUnique, message, path: path.to_vec() },
-                });
+                let violation = not_unique(definition, &key.fields, path);
+                if !violations.contains(&violation) {
+                    violations.push(violation);
+                }
             }
         }
         Ok(())
     }
 }
 
+/// Another row has the same key. What clients are not shown is not named to them.
+fn not_unique(resource: &Resource, key: &[FieldId], path: &[String]) -> Violation {
+    let names: Vec<_> = key.iter().map(|id| input_name(resource.field(*id))).collect();
+    let message = match key.iter().any(|id| resource.field(*id).private) {
+        true => format!("There is such a {} already.", resource.name),
+        false => format!("Another {} has this {}.", resource.name, names.join(" and ")),
+    };
+    match (key, names.as_slice()) {
+        ([id], [name]) if is_given(resource.field(*id)) => Violation::at(path, name, Code::NotUnique, message),
+        _ => Violation { code: Code::NotUnique, message, path: path.to_vec() },
+    }
+}
+
+/// Whether clients can give a value for the field, so that it is one of their input.
+pub(super) fn is_given(field: &crate::catalog::Field) -> bool {
+    !field.private && !field.read_only
+}
+
 /// The violations of writing these fields.
 pub(super) fn forbid(resource: &Resource, fields: &[FieldId], path: &[String], violations: &mut Vec<Violation>) {
     for field in fields {
         let name = input_name(resource.field(*field));
-        violations.push(Violation::at(path, &name, Code::Forbidden, "You may not write this field."));
+        let violation = Violation::at(path, &name, Code::Forbidden, "You may not write this field.");
+        if !violations.contains(&violation) {
+            violations.push(violation);
+        }
     }
 }
 

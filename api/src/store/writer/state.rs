@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::lists::Unjudged;
 use crate::catalog::{Catalog, Datum, FieldId, Image, Needs, Resource, ResourceId, Row};
 use crate::database::{Dialect, Error, Sql, Transaction};
 use crate::log::NewEvent;
@@ -21,12 +22,17 @@ pub(super) type RowKey = (ResourceId, Uuid);
 #[derive(Debug, Clone)]
 pub(super) enum Write {
     Insert(ResourceId, Arc<Row>),
-    Update(ResourceId, Arc<Row>),
+    /// And whether it has other words to be found by.
+    Update(ResourceId, Arc<Row>, bool),
     Delete(ResourceId, Uuid),
 }
 
 /// A value of a unique key: resource, index of the key, and its fields' values as an image.
-type KeyValue = (ResourceId, usize, String);
+pub(super) type KeyValue = (ResourceId, usize, String);
+
+/// Values of a key that one statement looks up: of one field, and of several, which make a deeper expression each.
+const MAX_KEYS: usize = 1024;
+const MAX_COMPOSITE_KEYS: usize = 256;
 
 #[derive(Debug, Clone)]
 struct Seen {
@@ -135,31 +141,11 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    /// The rows whose to-one field `via` points at `target`, locked. Everything before must have been flushed.
-    pub(super) async fn referencing(
-        &mut self,
-        resource_id: ResourceId,
-        via: FieldId,
-        target: Uuid,
-        limit: usize,
-    ) -> Result<Vec<Arc<Row>>, Error> {
-        let resource = self.catalog.resource(resource_id);
-        let dialect = self.transaction.dialect();
-        let mut sql = Sql::text(dialect, "SELECT ");
-        rows::push_text(&mut sql, "t", resource);
-        rows::push_from(&mut sql, "t", resource);
-        sql.push(" WHERE ").column("t", &resource.field(via).column).push("=").bind(target);
-        sql.push(" ORDER BY ").column("t", &resource.field(Resource::ID).column).push(" LIMIT ").bind(limit as i64);
-        if dialect == Dialect::Postgres {
-            sql.push(" FOR UPDATE");
+    /// Takes over rows that were read and locked.
+    pub(super) fn remember(&mut self, resource: ResourceId, rows: &[Arc<Row>]) {
+        for row in rows {
+            self.rows.insert((resource, row.id()), Seen { row: Some(Arc::clone(row)), locked: true });
         }
-        let mut found = Vec::new();
-        for record in self.transaction.query(sql).await? {
-            let row = rows::decode(resource, &record.need_text(0)?)?;
-            self.rows.insert((resource_id, row.id()), Seen { row: Some(Arc::clone(&row)), locked: true });
-            found.push(row);
-        }
-        Ok(found)
     }
 
     /// A row with the related rows that are needed, as this mutation sees them.
@@ -168,7 +154,7 @@ impl<'a> State<'a> {
         resource: ResourceId,
         row: Arc<Row>,
         needs: &'s Needs,
-    ) -> BoxFutureLocal<'s, Result<Image, Error>> {
+    ) -> BoxFutureLocal<'s, Result<Image, Unjudged>> {
         Box::pin(async move {
             let mut related = Vec::with_capacity(needs.related.len());
             for (field, needs) in &needs.related {
@@ -182,7 +168,17 @@ impl<'a> State<'a> {
                 };
                 related.push((*field, image));
             }
-            Ok(Image { row, related })
+            let mut lists = Vec::with_capacity(needs.lists.len());
+            for (field, needs) in &needs.lists {
+                let list = self.catalog.resource(resource).field(*field).to_many();
+                let (target, via) = list.expect("needs name lists of related rows");
+                let mut images = Vec::new();
+                for row in self.list(target, via, row.id()).await? {
+                    images.push(Arc::new(self.image(target, row, needs).await?));
+                }
+                lists.push((*field, images));
+            }
+            Ok(Image { row, related, lists })
         })
     }
 
@@ -218,10 +214,20 @@ impl<'a> State<'a> {
                 by_value.insert(value, *row);
             }
         }
-        if by_value.is_empty() {
-            return Ok(());
+        let wanted: Vec<&Row> = by_value.values().copied().collect();
+        for value in by_value.into_keys() {
+            self.keys.insert(value, None);
         }
-        let wanted = padded(by_value.values().copied().collect());
+        let most = if fields.len() == 1 { MAX_KEYS } else { MAX_COMPOSITE_KEYS };
+        for wanted in wanted.chunks(most) {
+            self.load_some_keys(resource_id, key, padded(wanted.to_vec())).await?;
+        }
+        Ok(())
+    }
+
+    async fn load_some_keys(&mut self, resource_id: ResourceId, key: usize, wanted: Vec<&Row>) -> Result<(), Error> {
+        let resource = self.catalog.resource(resource_id);
+        let fields = &resource.unique_keys[key].fields;
         let dialect = self.transaction.dialect();
         let mut sql = Sql::text(dialect, "SELECT ");
         sql.column("t", &resource.field(Resource::ID).column)
@@ -249,11 +255,7 @@ impl<'a> State<'a> {
                 sql.push(")");
             }),
         }
-        let records = self.transaction.query(sql).await?;
-        for value in by_value.into_keys() {
-            self.keys.insert(value, None);
-        }
-        for record in records {
+        for record in self.transaction.query(sql).await? {
             let values: Vec<Value> = serde_json::from_str(&record.need_text(1)?).unwrap_or_default();
             let data: Option<Vec<Datum>> = fields
                 .iter()
@@ -267,13 +269,31 @@ impl<'a> State<'a> {
         Ok(())
     }
 
-    fn key_value(&self, resource: ResourceId, key: usize, row: &Row) -> Option<KeyValue> {
+    /// Looks again who has this value of a unique key, when it is next asked for.
+    pub(super) fn forget_key(&mut self, resource: ResourceId, key: usize, row: &Row) {
+        if let Some(value) = self.key_value(resource, key, row) {
+            self.keys.remove(&value);
+        }
+    }
+
+    /// What the row has of a unique key; `None` if a part of it is null.
+    pub(super) fn key_value(&self, resource: ResourceId, key: usize, row: &Row) -> Option<KeyValue> {
         let definition = self.catalog.resource(resource);
         let fields = &definition.unique_keys[key].fields;
         if fields.iter().any(|field| row.get(*field).is_null()) {
             return None;
         }
         Some((resource, key, key_text(definition, fields, fields.iter().map(|field| row.get(*field)))))
+    }
+
+    /// Whether this mutation has changed or removed the row.
+    pub(super) fn is_staged(&self, key: RowKey) -> bool {
+        self.staged.rows.contains_key(&key)
+    }
+
+    /// The rows of a resource that this mutation has made or changed.
+    pub(super) fn staged_rows(&self, resource: ResourceId) -> impl Iterator<Item = &Arc<Row>> {
+        self.staged.rows.iter().filter(move |((of, _), _)| *of == resource).filter_map(|(_, row)| row.as_ref())
     }
 
     /// Stages a row as it is from now on, or its removal, with its unique keys.
@@ -295,7 +315,11 @@ impl<'a> State<'a> {
         self.staged.writes.push(match (before, &after) {
             (_, None) => Write::Delete(resource, id),
             (None, Some(row)) => Write::Insert(resource, Arc::clone(row)),
-            (Some(_), Some(row)) => Write::Update(resource, Arc::clone(row)),
+            (Some(before), Some(row)) => {
+                let searched = &self.catalog.resource(resource).search;
+                let has_other_words = searched.iter().any(|field| before.get(*field) != row.get(*field));
+                Write::Update(resource, Arc::clone(row), has_other_words)
+            }
         });
         self.staged.rows.insert((resource, id), after);
     }

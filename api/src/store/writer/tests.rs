@@ -1,6 +1,8 @@
 //! Batches of conflicting work, compared with a model that does one thing after the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
+
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -8,8 +10,13 @@ use proptest::test_runner::TestRunner;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Child, Code, Command, Create, Delete, Error, Job, Mutation, Outcome, Update, batch};
-use crate::catalog::{self, Catalog, Datum, FieldId, ResourceId};
+use self::model::{Item, Link, Model, Op, ROWS, op};
+use super::{
+    By, Child, Code, Command, Create, CreateMany, Delete, DeleteMany, Error, Job, Mutation, Outcome, Update,
+    UpdateMany, Upsert, batch,
+};
+use crate::catalog::filter::Test;
+use crate::catalog::{self, Catalog, Datum, FieldId, Filter, ResourceId};
 use crate::database::{Sql, WriterConnection};
 use crate::log::{self, ChangeKind};
 use crate::testing::{TestApp, admin, on_both};
@@ -23,119 +30,7 @@ type Item @resource @auth(rules: [{ allow: PUBLIC }]) {
 }
 "#;
 
-/// Fewer keys and rows than jobs, so that nearly every job is in conflict with another one.
-const KEYS: u8 = 8;
-const ROWS: usize = 10;
 const BATCHES: usize = 60;
-
-/// A to-one field.
-#[derive(Debug, Clone, Copy)]
-enum Link {
-    Parent,
-    Friend,
-    Guard,
-}
-
-#[derive(Debug, Clone)]
-enum Op {
-    Create { key: u8 },
-    Rename { row: usize, key: u8 },
-    Point { row: usize, link: Link, to: Option<usize> },
-    Delete { row: usize },
-    Statement { is_valid: bool },
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let row = || 0..ROWS;
-    let link = prop::sample::select(vec![Link::Parent, Link::Friend, Link::Guard]);
-    prop_oneof![
-        4 => (0..KEYS).prop_map(|key| Op::Create { key }),
-        4 => (row(), 0..KEYS).prop_map(|(row, key)| Op::Rename { row, key }),
-        4 => (row(), link, prop::option::of(row())).prop_map(|(row, link, to)| Op::Point { row, link, to }),
-        2 => row().prop_map(|row| Op::Delete { row }),
-        1 => prop::bool::weighted(0.8).prop_map(|is_valid| Op::Statement { is_valid }),
-    ]
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct Item {
-    sku: String,
-    links: [Option<Uuid>; 3],
-    version: i64,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Model(BTreeMap<Uuid, Item>);
-
-impl Model {
-    fn is_taken(&self, sku: &str, by_others_than: Uuid) -> bool {
-        self.0.iter().any(|(id, item)| item.sku == sku && *id != by_others_than)
-    }
-
-    fn update(&mut self, id: Uuid, change: impl FnOnce(&mut Item)) -> Option<usize> {
-        let item = self.0.get_mut(&id)?;
-        change(item);
-        item.version += 1;
-        Some(1)
-    }
-
-    /// How many events the removal of a row makes; `None` if it is refused.
-    fn delete(&mut self, id: Uuid) -> Option<usize> {
-        self.0.get(&id)?;
-        let mut removed = BTreeSet::from([id]);
-        loop {
-            let points = |item: &Item| item.links[Link::Parent as usize].is_some_and(|to| removed.contains(&to));
-            let more: Vec<_> =
-                self.0.iter().filter(|(id, i)| points(i) && !removed.contains(id)).map(|e| *e.0).collect();
-            if more.is_empty() {
-                break;
-            }
-            removed.extend(more);
-        }
-        let points = |item: &Item, link: Link| item.links[link as usize].is_some_and(|to| removed.contains(&to));
-        if self.0.iter().any(|(id, item)| !removed.contains(id) && points(item, Link::Guard)) {
-            return None;
-        }
-        let lonely: Vec<_> =
-            self.0.iter().filter(|(id, i)| !removed.contains(id) && points(i, Link::Friend)).map(|e| *e.0).collect();
-        for id in &lonely {
-            self.update(*id, |item| item.links[Link::Friend as usize] = None);
-        }
-        self.0.retain(|id, _| !removed.contains(id));
-        Some(removed.len() + lonely.len())
-    }
-
-    /// How many events the job makes, `None` if it is refused. A new row is given the id that the writer gave it.
-    fn apply(&mut self, op: &Op, ids: &[Uuid], made: Option<Uuid>) -> Option<usize> {
-        match op {
-            Op::Statement { .. } => unreachable!("a statement is no mutation"),
-            Op::Create { key } => {
-                let sku = format!("K{key}");
-                let id = made.unwrap_or(Uuid::nil());
-                if self.is_taken(&sku, Uuid::nil()) {
-                    return None;
-                }
-                self.0.insert(id, Item { sku, links: [None; 3], version: 1 });
-                Some(1)
-            }
-            Op::Rename { row, key } => {
-                let sku = format!("K{key}");
-                if self.is_taken(&sku, ids[*row]) {
-                    return None;
-                }
-                self.update(ids[*row], |item| item.sku = sku)
-            }
-            Op::Point { row, link, to } => {
-                let to = to.map(|to| ids[to]);
-                if to.is_some_and(|to| !self.0.contains_key(&to)) {
-                    return None;
-                }
-                self.update(ids[*row], |item| item.links[*link as usize] = to)
-            }
-            Op::Delete { row } => self.delete(ids[*row]),
-        }
-    }
-}
 
 struct Fields {
     resource: ResourceId,
@@ -152,22 +47,42 @@ impl Fields {
 
     fn command(&self, op: &Op, ids: &[Uuid]) -> Command {
         let resource = self.resource;
-        let sku = |key: &u8| (self.sku, Datum::Text(format!("K{key}")));
+        let sku = |key: &u8| (self.sku, Datum::Text(model::sku(*key)));
         let update = |row: &usize, patch| {
             Command::Update(Update { resource, id: ids[*row], patch: vec![patch], if_version: None })
         };
+        let create = |key: &u8| self.create(vec![sku(key)], Vec::new());
+        let point = |link: Link, to: &Option<usize>| {
+            (self.links[link as usize], to.map_or(Datum::Null, |to| Datum::Uuid(ids[to])))
+        };
+        let filter = |keys: &[u8]| Filter::Field(self.sku, Test::In(keys.iter().map(|key| sku(key).1).collect()));
         match op {
-            Op::Create { key } => {
-                Command::Create(Create { resource, values: vec![sku(key)], children: Vec::new(), path: Vec::new() })
-            }
+            Op::Create { key } => Command::Create(create(key)),
             Op::Rename { row, key } => update(row, sku(key)),
-            Op::Point { row, link, to } => {
-                let to = to.map_or(Datum::Null, |to| Datum::Uuid(ids[to]));
-                update(row, (self.links[*link as usize], to))
-            }
+            Op::Point { row, link, to } => update(row, point(*link, to)),
             Op::Delete { row } => Command::Delete(Delete { resource, id: ids[*row], if_version: None }),
+            Op::Upsert { key, to } => {
+                let by = By { values: vec![sku(key)], is_creatable: true, path: Vec::new() };
+                let patch = vec![point(Link::Friend, to)];
+                Command::Upsert(Upsert { resource, by: Some(by), create: create(key), patch })
+            }
+            Op::CreateMany { keys, is_independent } => {
+                let items = keys.iter().map(create).collect();
+                Command::CreateMany(CreateMany { resource, items, is_independent: *is_independent })
+            }
+            Op::UpdateMany { keys, to, at_most } => {
+                let patch = vec![point(Link::Friend, to)];
+                Command::UpdateMany(UpdateMany { resource, filter: filter(keys), patch, at_most: *at_most })
+            }
+            Op::DeleteMany { keys, at_most } => {
+                Command::DeleteMany(DeleteMany { resource, filter: filter(keys), at_most: *at_most })
+            }
             Op::Statement { .. } => unreachable!("a statement is no mutation"),
         }
+    }
+
+    fn create(&self, values: Vec<(FieldId, Datum)>, children: Vec<Child>) -> Create {
+        Create { resource: self.resource, values, children, path: Vec::new(), violations: Vec::new() }
     }
 }
 
@@ -194,7 +109,10 @@ async fn run(
         } else {
             let (reply, answer) = oneshot::channel();
             let command = fields.command(op, ids);
-            jobs.push(Job::Mutation(Box::new(Mutation { principal: admin(), command, violations: Vec::new() }), reply));
+            jobs.push(Job::Mutation(
+                Box::new(Mutation { principal: admin(), command, violations: Vec::new(), key: None }),
+                reply,
+            ));
             answers.push(Ok(answer));
         }
     }
@@ -238,29 +156,31 @@ async fn a_batch_does_what_its_jobs_would_do_one_after_the_other() {
                     }
                 };
                 let outcome = answer.unwrap_or_else(|error| panic!("{op:?} of {ops:?}: {error}"));
-                let made = match &outcome {
-                    Outcome::Done { events, main } => Some(events[*main].row_id),
-                    Outcome::Refused { .. } => None,
-                };
-                let expected = model.apply(op, &ids, made);
-                let Outcome::Done { events, main } = outcome else {
-                    assert_eq!(expected, None, "{op:?} of {ops:?}");
+                let Outcome::Done { events, subjects, violations } = outcome else {
+                    assert_eq!(model.apply(op, &ids, &[]), None, "{op:?} of {ops:?}");
                     continue;
                 };
-                assert_eq!(expected, Some(events.len()), "{op:?} of {ops:?}");
+                let made: Vec<_> = subjects.iter().map(|subject| Some(events[(*subject)?].row_id)).collect();
+                let is_partial = matches!(op, Op::CreateMany { is_independent: true, .. });
+                assert!(violations.is_empty() || is_partial, "{op:?} of {ops:?}");
+                assert_eq!(model.apply(op, &ids, &made), Some(events.len()), "{op:?} of {ops:?}");
                 for event in &events {
                     position += 1;
                     assert_eq!(event.position.get(), position, "{op:?} of {ops:?}");
+                    assert_eq!(event.transaction_id, events[0].transaction_id);
                     if event.kind == ChangeKind::Updated {
                         assert_eq!(model.0.get(&event.row_id).map(|item| item.version), Some(event.version));
                     }
                 }
-                let kind = match op {
-                    Op::Create { .. } => ChangeKind::Created,
-                    Op::Delete { .. } => ChangeKind::Deleted,
-                    _ => ChangeKind::Updated,
+                let subjects = subjects.iter().flatten().map(|subject| events[*subject].kind);
+                let is_right = |kind: ChangeKind| match op {
+                    Op::Create { .. } | Op::CreateMany { .. } => kind == ChangeKind::Created,
+                    Op::Delete { .. } | Op::DeleteMany { .. } => kind == ChangeKind::Deleted,
+                    Op::Upsert { .. } => kind != ChangeKind::Deleted,
+                    Op::Rename { .. } | Op::Point { .. } | Op::UpdateMany { .. } => kind == ChangeKind::Updated,
+                    Op::Statement { .. } => false,
                 };
-                assert_eq!(events[main].kind, kind);
+                assert!(subjects.clone().all(is_right) && subjects.count() <= ROWS, "{op:?} of {ops:?}");
             }
             assert_eq!(rows(app).await, model.0, "{ops:?}");
             assert_eq!(log::read::head(&app.parts.database).await.unwrap().position.get(), position);
@@ -294,14 +214,11 @@ async fn a_delete_changes_no_more_rows_than_a_mutation_may() {
     on_both(ITEMS, async |app| {
         let catalog = catalog::parse("items.graphql", ITEMS).unwrap();
         let fields = Fields::of(&catalog);
-        let create = |sku: String, children| {
-            let values = vec![(fields.sku, Datum::Text(sku))];
-            Create { resource: fields.resource, values, children, path: Vec::new() }
-        };
+        let create = |sku: String, children| fields.create(vec![(fields.sku, Datum::Text(sku))], children);
         let friend =
             |i| Child { via: fields.links[Link::Friend as usize], create: create(format!("F{i}"), Vec::new()) };
         let mutate = async |command| {
-            let mutation = Mutation { principal: admin(), command, violations: Vec::new() };
+            let mutation = Mutation { principal: admin(), command, violations: Vec::new(), key: None };
             app.parts.writer.mutate(mutation).await.unwrap()
         };
         let popular = create("K".to_owned(), (0..10_000).map(friend).collect());

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use entity::EventId;
 
-use super::command::{Code, Outcome, Update, Violation};
-use super::create::By;
+use super::command::{Outcome, Update};
+use super::create::Author;
 use super::rights::{forbid, input_name};
 use super::state::State;
+use super::violation::{Code, Violation};
 use crate::auth::Principal;
-use crate::catalog::{Datum, Operation, Resource, ResourceId, Row};
+use crate::catalog::{Datum, FieldId, Operation, Resource, ResourceId, Row};
 use crate::database::Error;
 use crate::log::{ChangeKind, NewEvent};
 
@@ -17,39 +18,56 @@ impl State<'_> {
     /// Stages a changed row. `Some` is what to answer at once: the row is not there, or has another version.
     pub(super) async fn update(
         &mut self,
-        by: By<'_>,
+        author: Author<'_>,
         update: &Update,
         violations: &mut Vec<Violation>,
     ) -> Result<Option<Outcome>, Error> {
         let resource_id = update.resource;
-        let resource = self.catalog.resource(resource_id);
         let Some(old) = self.row((resource_id, update.id), true).await? else {
-            return Ok(Some(not_found(resource)));
+            return Ok(Some(not_found(self.catalog.resource(resource_id))));
         };
         if let Some(refusal) =
-            self.refuse_existing(by.principal, Operation::Update, resource_id, &old, update.if_version).await?
+            self.refuse_existing(author.principal, Operation::Update, resource_id, &old, update.if_version).await?
         {
             return Ok(Some(refusal));
         }
-        let new = Arc::new(self.changed_row(resource, &old, &update.patch));
-        let path = ["patch".to_owned()];
-        for (field, value) in &update.patch {
+        self.change(author, resource_id, &old, &update.patch, "patch", violations).await?;
+        Ok(None)
+    }
+
+    /// Stages a row with a patch, which stands in the input under `name`; adds what is wrong with it to `violations`. That
+    /// the principal may change the row as it is has been checked.
+    pub(super) async fn change(
+        &mut self,
+        author: Author<'_>,
+        resource_id: ResourceId,
+        old: &Arc<Row>,
+        patch: &[(FieldId, Datum)],
+        name: &str,
+        violations: &mut Vec<Violation>,
+    ) -> Result<(), Error> {
+        let resource = self.catalog.resource(resource_id);
+        let new = Arc::new(self.changed_row(resource, old, patch));
+        let path = [name.to_owned()];
+        let mut found = Vec::new();
+        for (field, value) in patch {
             let definition = resource.field(*field);
             let name = input_name(definition);
             if value.is_null() && !definition.nullable {
-                violations.push(Violation::at(&path, &name, Code::Required, format!("{name} is required.")));
+                found.push(Violation::at(&path, &name, Code::Required, format!("{name} is required.")));
             }
             if let (Some(id), true) = (value.as_uuid(), definition.to_one().is_some())
                 && value != old.get(*field)
             {
-                self.check_target(by.principal, resource_id, *field, id, &path, violations).await?;
+                self.check_target(author.principal, resource_id, *field, id, &path, &mut found).await?;
             }
         }
-        let fields = || update.patch.iter().map(|(field, _)| *field);
-        let mut is_allowed = self.allows(by.principal, Operation::Update, resource_id, &new).await?;
-        for row in [&old, &new] {
-            let forbidden = self.forbidden_fields(by.principal, Operation::Update, resource_id, row, fields()).await?;
-            forbid(resource, &forbidden, &path, violations);
+        let fields = || patch.iter().map(|(field, _)| *field);
+        let mut is_allowed = self.allows(author.principal, Operation::Update, resource_id, &new).await?;
+        for row in [old, &new] {
+            let forbidden =
+                self.forbidden_fields(author.principal, Operation::Update, resource_id, row, fields()).await?;
+            forbid(resource, &forbidden, &path, &mut found);
             if !forbidden.is_empty() {
                 is_allowed = false;
                 break;
@@ -57,40 +75,38 @@ impl State<'_> {
         }
         if is_allowed {
             let differs = |field| old.get(field) != new.get(field);
-            self.check_keys(resource_id, &new, differs, &path, violations).await?;
-        } else if violations.is_empty() {
+            self.check_keys(resource_id, &new, differs, &path, &mut found).await?;
+        } else if found.is_empty() && violations.is_empty() {
             // Whoever may not make the change must not learn which values of unique keys are taken either.
-            violations.push(Violation::whole(Code::Forbidden, "You may not change the row into this."));
+            found.push(Violation::whole(Code::Forbidden, "You may not change the row into this."));
         }
-        self.stage_update(by, resource_id, &old, new);
-        Ok(None)
+        // Several rows may have the same patch, and the same is wrong with it each time.
+        found.retain(|violation| !violations.contains(violation));
+        violations.extend(found);
+        self.stage_update(author, resource_id, old, new);
+        Ok(())
     }
 
     /// Stages an update and its event.
-    pub(super) fn stage_update(&mut self, by: By<'_>, resource_id: ResourceId, old: &Arc<Row>, new: Arc<Row>) {
+    pub(super) fn stage_update(&mut self, author: Author<'_>, resource_id: ResourceId, old: &Arc<Row>, new: Arc<Row>) {
         let resource = self.catalog.resource(resource_id);
         let changed = old.changed_fields(&new, resource).into_iter().filter(|id| !resource.is_system(*id)).collect();
         self.stage(resource_id, Some(old), Some(Arc::clone(&new)));
         self.staged.events.push(NewEvent {
             id: EventId::new(),
-            transaction_id: by.transaction,
+            transaction_id: author.transaction,
             resource: resource_id,
             kind: ChangeKind::Updated,
             changed_fields: changed,
             before: Some(Arc::clone(old)),
             after: Some(new),
             at: self.now,
-            by: by.principal.sub.clone(),
+            by: author.principal.sub.clone(),
         });
     }
 
     /// The row with a patch, one version on.
-    pub(super) fn changed_row(
-        &self,
-        resource: &Resource,
-        old: &Row,
-        patch: &[(crate::catalog::FieldId, Datum)],
-    ) -> Row {
+    pub(super) fn changed_row(&self, resource: &Resource, old: &Row, patch: &[(FieldId, Datum)]) -> Row {
         let mut new = old.clone();
         for (field, value) in patch {
             new.set(*field, value.clone());
@@ -117,7 +133,7 @@ impl State<'_> {
         if !self.allows(principal, operation, resource_id, row).await? {
             let verb = if operation == Operation::Delete { "delete" } else { "change" };
             let message = format!("You may not {verb} this {}.", resource.name);
-            return Ok(Some(refused(Violation::whole(Code::Forbidden, message))));
+            return Ok(Some(Outcome::refused(Violation::whole(Code::Forbidden, message))));
         }
         let version = row.version(resource);
         match if_version {
@@ -137,9 +153,6 @@ impl State<'_> {
 
 /// There is no such row, or the caller may not see it.
 pub(super) fn not_found(resource: &Resource) -> Outcome {
-    refused(Violation::at(&[], "id", Code::NotFound, format!("There is no such {}.", resource.name)))
-}
-
-fn refused(violation: Violation) -> Outcome {
-    Outcome::Refused { violations: vec![violation], current: None }
+    let message = format!("There is no such {}.", resource.name);
+    Outcome::refused(Violation::named(&["id"], Code::NotFound, message))
 }

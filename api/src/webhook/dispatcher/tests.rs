@@ -122,7 +122,7 @@ async fn gone_disables_and_enabling_resumes(fixture: &mut Fixture) {
     assert!(disabled.status_reason.unwrap().contains("410"));
     fixture.append(2).await;
     let enable = WebhookPatch { status: Some(Status::Enabled), ..WebhookPatch::default() };
-    let enabled = fixture.registry.update(&fixture.owner, webhook.id, enable).await.unwrap();
+    let enabled = fixture.registry.update(&fixture.owner, webhook.id, enable, None).await.unwrap();
     assert_eq!((enabled.status, enabled.status_reason), (Status::Enabled, None));
     fixture.wait_for_progress(webhook.id, 3, 3).await;
     eventually("all succeeded", async || {
@@ -210,7 +210,7 @@ async fn a_paused_webhook_keeps_its_events(fixture: &mut Fixture) {
     fixture.wait_for_progress(webhook.id, 1, 1).await;
     let set = async |status| {
         let patch = WebhookPatch { status: Some(status), ..WebhookPatch::default() };
-        fixture.registry.update(&fixture.owner, webhook.id, patch).await.unwrap()
+        fixture.registry.update(&fixture.owner, webhook.id, patch, None).await.unwrap()
     };
     set(Status::Paused).await;
     fixture.append(2).await;
@@ -232,7 +232,7 @@ async fn changes_take_effect_while_requests_hang(fixture: &mut Fixture) {
     fixture.append(2).await;
     old.wait_for(1).await;
     let patch = WebhookPatch { url: Some(new.url()), max_in_flight: Some(2), ..WebhookPatch::default() };
-    fixture.registry.update(&fixture.owner, webhook.id, patch).await.unwrap();
+    fixture.registry.update(&fixture.owner, webhook.id, patch, None).await.unwrap();
     assert_eq!(positions(&new.wait_for(1).await), [2]);
     old.hang(&[]);
     fixture.wait_for_progress(webhook.id, 2, 2).await;
@@ -293,7 +293,7 @@ async fn a_webhook_that_is_deleted_while_it_sends_leaves_nothing(fixture: &mut F
     let dispatching = fixture.dispatch(QUICK);
     fixture.append(2).await;
     receiver.wait_for(1).await;
-    fixture.registry.delete(&fixture.owner, webhook.id).await.unwrap();
+    fixture.registry.delete(&fixture.owner, webhook.id, None).await.unwrap();
     fixture.wait_for_progress(witness.id, 2, 2).await;
     receiver.hang(&[]);
     dispatching.stop().await;

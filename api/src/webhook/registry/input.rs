@@ -3,7 +3,7 @@
 use entity::webhook::Status;
 use serde_json::{Map, Value};
 
-use super::{Code, UserError};
+use crate::store::writer::{Code, Violation};
 use crate::webhook::message::CustomHeaders;
 
 /// Longest document, in bytes.
@@ -64,24 +64,24 @@ pub struct WebhookPatch {
     pub status: Option<Status>,
 }
 
-pub(super) fn check_description(description: &str, errors: &mut Vec<UserError>) {
+pub(super) fn check_description(description: &str, errors: &mut Vec<Violation>) {
     if description.chars().count() > MAX_DESCRIPTION_LENGTH {
         let message = format!("at most {MAX_DESCRIPTION_LENGTH} characters are allowed");
-        errors.push(UserError::at(&["description"], Code::TooLong, message));
+        errors.push(Violation::named(&["description"], Code::TooLong, message));
     }
     if description.contains('\0') {
-        errors.push(UserError::at(&["description"], Code::Invalid, "the character U+0000 is not allowed"));
+        errors.push(Violation::named(&["description"], Code::Invalid, "the character U+0000 is not allowed"));
     }
 }
 
-pub(super) fn check_max_in_flight(max_in_flight: i64, errors: &mut Vec<UserError>) {
+pub(super) fn check_max_in_flight(max_in_flight: i64, errors: &mut Vec<Violation>) {
     if !MAX_IN_FLIGHT.contains(&max_in_flight) {
         let message = format!("from {} to {} are allowed", MAX_IN_FLIGHT.start(), MAX_IN_FLIGHT.end());
-        errors.push(UserError::at(&["maxInFlight"], Code::OutOfRange, message));
+        errors.push(Violation::named(&["maxInFlight"], Code::OutOfRange, message));
     }
 }
 
-pub(super) fn check_headers(given: &[(String, String)], errors: &mut Vec<UserError>) -> CustomHeaders {
+pub(super) fn check_headers(given: &[(String, String)], errors: &mut Vec<Violation>) -> CustomHeaders {
     use crate::webhook::message::HeaderError;
     let mut headers = CustomHeaders::default();
     for (i, (name, value)) in given.iter().enumerate() {
@@ -94,7 +94,7 @@ pub(super) fn check_headers(given: &[(String, String)], errors: &mut Vec<UserErr
                 (vec!["headers", index.as_str(), "name"], Code::Invalid)
             }
         };
-        errors.push(UserError::at(&path, code, error.to_string()));
+        errors.push(Violation::named(&path, code, error.to_string()));
         if error == HeaderError::TooMany {
             break;
         }
@@ -102,20 +102,20 @@ pub(super) fn check_headers(given: &[(String, String)], errors: &mut Vec<UserErr
     headers
 }
 
-pub(super) fn check_query(query: &str, errors: &mut Vec<UserError>) {
+pub(super) fn check_query(query: &str, errors: &mut Vec<Violation>) {
     if query.len() > MAX_QUERY_LENGTH {
         let message = format!("at most {MAX_QUERY_LENGTH} bytes are allowed");
-        errors.push(UserError::at(&["query"], Code::TooLong, message));
+        errors.push(Violation::named(&["query"], Code::TooLong, message));
     }
     if query.contains('\0') {
-        errors.push(UserError::at(&["query"], Code::Invalid, "the character U+0000 is not allowed"));
+        errors.push(Violation::named(&["query"], Code::Invalid, "the character U+0000 is not allowed"));
     }
 }
 
-pub(super) fn check_variables(variables: &Map<String, Value>, errors: &mut Vec<UserError>) {
+pub(super) fn check_variables(variables: &Map<String, Value>, errors: &mut Vec<Violation>) {
     // `\u0000` in JSON text is harmless to a database.
     if serde_json::to_string(variables).map_or(usize::MAX, |text| text.len()) > MAX_VARIABLES_LENGTH {
         let message = format!("at most {MAX_VARIABLES_LENGTH} bytes are allowed");
-        errors.push(UserError::at(&["variables"], Code::TooLong, message));
+        errors.push(Violation::named(&["variables"], Code::TooLong, message));
     }
 }

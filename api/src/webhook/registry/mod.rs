@@ -3,13 +3,20 @@
 //! Invariants: whoever is no admin sees and changes only their own; anonymous callers have none; a webhook keeps the
 //! rights of its creator, whoever changes it; everything in the table has passed the checks here.
 //!
-//! - [`input`]: what clients give
+//! A mutation with an idempotency key is looked up before its input is checked, for what was right then may be wrong now:
+//! the webhook that it deleted is gone. It is looked up again when it is refused, for somebody else may have used the key in
+//! between. What it writes and the record of its key are one statement's row and one transaction (`store::writer`).
+//!
+//! - [`input`]: what clients give; `check`: whether its URL and its document are good
+//! - [`snapshot`]: what the API shows of a webhook
 //! - [`events`]: event names → a document
 //! - [`deliveries`]: what became of the events
 
+mod check;
 pub mod deliveries;
 pub mod events;
 pub mod input;
+pub mod snapshot;
 
 use std::sync::Arc;
 
@@ -21,6 +28,7 @@ use uuid::Uuid;
 
 pub use self::deliveries::{Delivery, DeliveryAttempt};
 pub use self::input::{Document, NewWebhook, WebhookPatch};
+pub use self::snapshot::Snapshot;
 use super::Wake;
 use super::egress::Guard;
 use super::message::CustomHeaders;
@@ -31,7 +39,8 @@ use crate::auth::Principal;
 use crate::catalog::Catalog;
 use crate::catalog::datum::now_micros;
 use crate::database::{self, Database, Sql};
-use crate::store::writer::{self, Writer};
+use crate::store::writer::idempotency::{Key, KeyReused, find_row};
+use crate::store::writer::{self, Code, RowOutcome, RowWrite, Violation, Writer};
 
 /// Webhooks that one owner may have.
 pub const MAX_WEBHOOKS_PER_OWNER: i64 = 100;
@@ -41,7 +50,7 @@ pub const MAX_WEBHOOKS_PER_OWNER: i64 = 100;
 pub enum Error {
     /// The input is wrong, or names what the caller may not see: `userErrors`, at least one.
     #[error("the input was refused")]
-    Refused(Vec<UserError>),
+    Refused(Vec<Violation>),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] database::Error),
@@ -50,59 +59,12 @@ pub enum Error {
     Writer(#[from] writer::Error),
 }
 
-/// Something that is wrong with an input.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserError {
-    /// What kind of thing.
-    pub code: Code,
-    /// A sentence for the client.
-    pub message: String,
-    /// Where in the input.
-    pub path: Vec<String>,
-}
-
-/// The kinds of [`UserError`]; in the API, values of `UserErrorCode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// A value is missing.
-    Required,
-    /// A value is wrong.
-    Invalid,
-    /// Too many characters or items.
-    TooLong,
-    /// A number beyond its limits.
-    OutOfRange,
-    /// There is no such webhook, or the caller may not see it.
-    NotFound,
-    /// The caller may not do this.
-    Forbidden,
-    /// A limit is reached.
-    TooMany,
-}
-
-impl Code {
-    /// Its name in the API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Required => "REQUIRED",
-            Self::Invalid => "INVALID",
-            Self::TooLong => "TOO_LONG",
-            Self::OutOfRange => "OUT_OF_RANGE",
-            Self::NotFound => "NOT_FOUND",
-            Self::Forbidden => "FORBIDDEN",
-            Self::TooMany => "TOO_MANY",
-        }
-    }
-}
-
-impl UserError {
-    fn at(path: &[&str], code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), path: path.iter().map(|name| (*name).to_owned()).collect() }
-    }
-}
-
 fn refused(path: &[&str], code: Code, message: &str) -> Error {
-    Error::Refused(vec![UserError::at(path, code, message)])
+    Error::Refused(vec![Violation::named(path, code, message)])
+}
+
+fn key_reused(reused: KeyReused) -> Error {
+    Error::Refused(vec![reused.violation()])
 }
 
 fn not_found() -> Error {
@@ -124,16 +86,16 @@ pub struct Registry {
 #[derive(Debug)]
 pub struct Created {
     /// The webhook.
-    pub webhook: Webhook,
-    /// What its messages are signed with.
-    pub secret: Secret,
+    pub webhook: Snapshot,
+    /// What its messages are signed with. To whoever sends the mutation again with its key it is told again, as long as the
+    /// webhook is there and has it.
+    pub secret: Option<Secret>,
 }
 
-/// A document that was checked.
-struct Checked {
-    query: String,
-    variables: Option<Map<String, Value>>,
-    events: Option<Vec<String>>,
+/// What a write made: the row's snapshot, and whether it did so now.
+struct Written {
+    snapshot: Snapshot,
+    is_new: bool,
 }
 
 impl Registry {
@@ -153,7 +115,24 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Refused`] with all that is wrong.
-    pub async fn create(&self, principal: &Arc<Principal>, new: NewWebhook) -> Result<Created, Error> {
+    pub async fn create(
+        &self,
+        principal: &Arc<Principal>,
+        new: NewWebhook,
+        key: Option<Key>,
+    ) -> Result<Created, Error> {
+        let written = self.once(key.as_ref(), async || self.insert(principal, new, key.clone()).await).await?;
+        let webhook = written.snapshot;
+        if written.is_new {
+            self.wake.wake();
+            tracing::info!(webhook.id = %webhook.id, "a webhook was made");
+        }
+        let current = self.get(principal, webhook.id).await?.map(|current| current.secret);
+        let secret = current.filter(|secret| webhook.has_secret(secret));
+        Ok(Created { webhook, secret })
+    }
+
+    async fn insert(&self, principal: &Arc<Principal>, new: NewWebhook, key: Option<Key>) -> Result<Written, Error> {
         let Some(owner) = principal.sub.clone() else {
             return Err(refused(&[], Code::Forbidden, "only a caller with a token can have webhooks"));
         };
@@ -166,8 +145,7 @@ impl Registry {
         let (Some(url), Some(document), true) = (url, document, errors.is_empty()) else {
             return Err(Error::Refused(errors));
         };
-        let id = WebhookId::new();
-        let secret = Secret::generate();
+        let (id, secret) = (WebhookId::new(), Secret::generate());
         let mut sql = self.sql(
             "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, ordering, \
              max_in_flight, status, owner, principal, secret, position, sequence, created_at, updated_at, lease_until, \
@@ -182,22 +160,38 @@ impl Registry {
         sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0 FROM tandem_head AS h WHERE ");
         sql.push("(SELECT COUNT(*) FROM tandem_webhook WHERE owner = ").bind(owner);
         sql.push(") < ").bind(MAX_WEBHOOKS_PER_OWNER);
-        if self.write(sql).await? == 0 {
+        let written = self.write(sql, key).await?;
+        written.ok_or_else(|| {
             let message = format!("at most {MAX_WEBHOOKS_PER_OWNER} webhooks are allowed");
-            return Err(refused(&[], Code::TooMany, &message));
-        }
-        self.wake.wake();
-        tracing::info!(webhook.id = %id, "a webhook was made");
-        // It can be gone already only if somebody deleted it at once.
-        let webhook = self.get(principal, id).await?.ok_or_else(not_found)?;
-        Ok(Created { webhook, secret })
+            refused(&[], Code::TooMany, &message)
+        })
     }
 
     /// Changes a webhook. What this process sends from now on is sent as it is then; another node follows within a second.
     ///
     /// # Errors
     /// [`Error::Refused`] with all that is wrong.
-    pub async fn update(&self, principal: &Principal, id: WebhookId, patch: WebhookPatch) -> Result<Webhook, Error> {
+    pub async fn update(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        patch: WebhookPatch,
+        key: Option<Key>,
+    ) -> Result<Snapshot, Error> {
+        let written = self.once(key.as_ref(), async || self.change(principal, id, patch, key.clone()).await).await?;
+        if written.is_new {
+            self.wake.wake_and_wait().await;
+        }
+        Ok(written.snapshot)
+    }
+
+    async fn change(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        patch: WebhookPatch,
+        key: Option<Key>,
+    ) -> Result<Written, Error> {
         let current = self.get(principal, id).await?.ok_or_else(not_found)?;
         let mut errors = Vec::new();
         let url = match &patch.url {
@@ -209,7 +203,7 @@ impl Registry {
         patch.max_in_flight.iter().for_each(|count| input::check_max_in_flight(*count, &mut errors));
         patch.description.iter().flatten().for_each(|text| input::check_description(text, &mut errors));
         if patch.status == Some(Status::Disabled) {
-            errors.push(UserError::at(&["status"], Code::Invalid, "a webhook can be PAUSED or ENABLED"));
+            errors.push(Violation::named(&["status"], Code::Invalid, "a webhook can be PAUSED or ENABLED"));
         }
         if !errors.is_empty() {
             return Err(Error::Refused(errors));
@@ -240,26 +234,25 @@ impl Registry {
                 .bind(status.to_value());
         }
         sql.push(" WHERE id = ").bind(id.get());
-        if self.write(sql).await? == 0 {
-            return Err(not_found());
-        }
-        self.wake.wake_and_wait().await;
-        self.get(principal, id).await?.ok_or_else(not_found)
+        self.write(sql, key).await?.ok_or_else(not_found)
     }
 
     /// Deletes a webhook and its deliveries.
     ///
     /// # Errors
     /// [`Error::Refused`] with NOT_FOUND.
-    pub async fn delete(&self, principal: &Principal, id: WebhookId) -> Result<(), Error> {
-        self.get(principal, id).await?.ok_or_else(not_found)?;
-        let mut sql = self.sql("DELETE FROM tandem_webhook WHERE id = ");
-        sql.bind(id.get());
-        if self.write(sql).await? == 0 {
-            return Err(not_found());
+    pub async fn delete(&self, principal: &Principal, id: WebhookId, key: Option<Key>) -> Result<(), Error> {
+        let remove = async || {
+            self.get(principal, id).await?.ok_or_else(not_found)?;
+            let mut sql = self.sql("DELETE FROM tandem_webhook WHERE id = ");
+            sql.bind(id.get());
+            self.write(sql, key.clone()).await?.ok_or_else(not_found)
+        };
+        let written = self.once(key.as_ref(), remove).await?;
+        if written.is_new {
+            self.wake.wake_and_wait().await;
+            tracing::info!(webhook.id = %id, "a webhook was deleted");
         }
-        self.wake.wake_and_wait().await;
-        tracing::info!(webhook.id = %id, "a webhook was deleted");
         Ok(())
     }
 
@@ -300,105 +293,42 @@ impl Registry {
         self.database.query(sql).await?.iter().map(Webhook::read).collect()
     }
 
-    async fn check_url(&self, url: &str, errors: &mut Vec<UserError>) -> Option<String> {
-        match self.guard.check_url(url).await {
-            Ok(url) => Some(url.into()),
-            Err(error) => {
-                errors.push(UserError::at(&["url"], Code::Invalid, error.to_string()));
-                None
-            }
-        }
-    }
-
-    /// The document after an update; `None` if it stays, or if there are errors.
-    fn check_new_document(
+    /// Runs a mutation, unless its key was used before.
+    async fn once(
         &self,
-        current: &Webhook,
-        mut document: Document,
-        errors: &mut Vec<UserError>,
-    ) -> Option<Checked> {
-        if document.is_empty() {
-            return None;
+        key: Option<&Key>,
+        run: impl AsyncFnOnce() -> Result<Written, Error>,
+    ) -> Result<Written, Error> {
+        let Some(key) = key else { return run().await };
+        if let Some(written) = self.used(key).await? {
+            return Ok(written);
         }
-        if document.query.is_none() && document.events.is_none() {
-            if current.events.is_some() {
-                let message = "a webhook that was made of events has no variables";
-                errors.push(UserError::at(&["variables"], Code::Invalid, message));
-                return None;
-            }
-            document.query = Some(current.query.clone());
-        }
-        self.check_document(document, &current.principal, errors)
-    }
-
-    fn check_document(
-        &self,
-        document: Document,
-        owner: &Arc<Principal>,
-        errors: &mut Vec<UserError>,
-    ) -> Option<Checked> {
-        let count = errors.len();
-        let (checked, path) = match (document.query, document.events) {
-            (Some(query), None) => {
-                input::check_query(&query, errors);
-                document.variables.iter().for_each(|variables| input::check_variables(variables, errors));
-                (Checked { query, variables: document.variables, events: None }, "query")
-            }
-            (None, Some(names)) => {
-                if document.variables.is_some() {
-                    errors.push(UserError::at(&["variables"], Code::Invalid, "variables need a query"));
-                }
-                (self.check_events(names, owner, errors)?, "events")
-            }
-            (Some(_), Some(_)) => {
-                errors.push(UserError::at(&["query"], Code::Invalid, "give query or events, not both"));
-                return None;
-            }
-            (None, None) => {
-                errors.push(UserError::at(&["query"], Code::Required, "give query or events"));
-                return None;
-            }
-        };
-        if errors.len() > count {
-            return None;
-        }
-        let variables = checked.variables.clone().unwrap_or_default();
-        if let Err(refusals) = self.render.prepare(&checked.query, &variables, Arc::clone(owner)) {
-            errors.extend(refusals.into_iter().map(|refusal| {
-                let code = if refusal.is_forbidden { Code::Forbidden } else { Code::Invalid };
-                UserError::at(&[path], code, refusal.message)
-            }));
-            return None;
-        }
-        Some(checked)
-    }
-
-    fn check_events(&self, names: Vec<String>, owner: &Principal, errors: &mut Vec<UserError>) -> Option<Checked> {
-        if names.is_empty() {
-            errors.push(UserError::at(&["events"], Code::Required, "name at least one event"));
-            return None;
-        }
-        if names.len() > events::MAX_EVENTS {
-            let message = format!("at most {} events are allowed", events::MAX_EVENTS);
-            errors.push(UserError::at(&["events"], Code::TooLong, message));
-            return None;
-        }
-        match events::resources(&self.catalog, &names) {
-            Ok(selected) => {
-                let query = events::document(&self.catalog, &names, &selected, owner);
-                Some(Checked { query, variables: None, events: Some(names) })
-            }
-            Err(wrong) => {
-                let error =
-                    |(i, message): (usize, String)| UserError::at(&["events", &i.to_string()], Code::Invalid, message);
-                errors.extend(wrong.into_iter().map(error));
-                None
-            }
+        match run().await {
+            // Whatever it was refused for may be what the first use of its key has done.
+            Err(Error::Refused(violations)) => self.used(key).await?.ok_or(Error::Refused(violations)),
+            result => result,
         }
     }
 
-    async fn write(&self, sql: Sql) -> Result<u64, writer::Error> {
-        Ok(self.writer.statements(vec![sql]).await?.first().copied().unwrap_or(0))
+    /// What was written with this key.
+    async fn used(&self, key: &Key) -> Result<Option<Written>, Error> {
+        match find_row(&self.database, key).await? {
+            Some(Ok(row)) => Ok(Some(Written { snapshot: Snapshot::from_json(&row)?, is_new: false })),
+            Some(Err(reused)) => Err(key_reused(reused)),
+            None => Ok(None),
+        }
+    }
+
+    /// Runs the statement, which is about one row; `None` if it wrote nothing.
+    async fn write(&self, mut sql: Sql, key: Option<Key>) -> Result<Option<Written>, Error> {
+        sql.push(" RETURNING ").push(Webhook::COLUMNS).push(", (SELECT position FROM tandem_head)");
+        let written = |row: &str, is_new| Ok(Some(Written { snapshot: Snapshot::from_json(row)?, is_new }));
+        match self.writer.row(RowWrite { sql, encode: Snapshot::encode, key }).await? {
+            RowOutcome::Done(row) => written(&row, true),
+            RowOutcome::Replayed(row) => written(&row, false),
+            RowOutcome::Nothing => Ok(None),
+            RowOutcome::Reused(reused) => Err(key_reused(reused)),
+        }
     }
 
     fn sql(&self, text: &str) -> Sql {

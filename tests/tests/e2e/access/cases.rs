@@ -130,6 +130,34 @@ const UPDATE_ORDER: &str = "mutation($aliceOrder: ID!) {
     updateOrder(input: {id: $aliceOrder, patch: {status: PLACED}}) { userErrors { code path } } }";
 const DELETE_ORDER: &str =
     "mutation($aliceOrder: ID!) { deleteOrder(input: {id: $aliceOrder}) { userErrors { code path } } }";
+const UPSERT_CUSTOMER: &str = "mutation($email: String!) { upsertCustomer(input: {by: {email: $email},
+    create: {email: $email}, update: {}}) { userErrors { code path } } }";
+const UPSERT_ALICE: &str =
+    "mutation($aliceCustomer: ID!, $email: String!) { upsertCustomer(input: {by: {id: $aliceCustomer},
+    create: {email: $email}, update: {name: \"Alice\"}}) { userErrors { code path } } }";
+const CREATE_CUSTOMERS: &str =
+    "mutation($email: String!) { createCustomers(input: {items: [{email: $email}]}) { userErrors { code path } } }";
+const UPDATE_CUSTOMERS: &str = "mutation($aliceCustomer: ID!) { updateCustomers(input: {atMost: 1,
+    filter: {id: {eq: $aliceCustomer}}, patch: {name: \"Alice\"}}) { customers { id } userErrors { code path } } }";
+const DELETE_CUSTOMERS: &str = "mutation($carolCustomer: ID!) { deleteCustomers(input: {atMost: 1,
+    filter: {id: {eq: $carolCustomer}}}) { deletedCustomerIds userErrors { code path } } }";
+const UPSERT_PRODUCT: &str = "mutation($sku: String!) { upsertProduct(input: {by: {sku: $sku},
+    create: {sku: $sku, name: \"New\", price: \"1.00\"}, update: {stock: 1}}) { userErrors { code path } } }";
+const CREATE_PRODUCTS: &str = "mutation($sku: String!) { createProducts(input: {mode: INDEPENDENT,
+    items: [{sku: $sku, name: \"New\", price: \"1.00\"}]}) { userErrors { code path } } }";
+const UPDATE_PRODUCTS: &str = "mutation($product: ID!) { updateProducts(input: {atMost: 1,
+    filter: {id: {eq: $product}}, patch: {stock: 7}}) { userErrors { code path } } }";
+const UPDATE_PRODUCTS_BY_COST: &str = "mutation { updateProducts(input: {atMost: 0, filter: {cost: {lt: \"0\"}},
+    patch: {stock: 7}}) { userErrors { code path } } }";
+const DELETE_PRODUCTS: &str = "mutation($last: ID!) { deleteProducts(input: {atMost: 1, filter: {id: {eq: $last}}}) { userErrors { code path } } }";
+const CREATE_ORDERS: &str =
+    "mutation($aliceCustomer: ID!) { createOrders(input: {items: [{customerId: $aliceCustomer}]}) {
+    userErrors { code path } } }";
+const UPDATE_ORDERS: &str = "mutation($aliceOrder: ID!) { updateOrders(input: {atMost: 1,
+    filter: {id: {eq: $aliceOrder}}, patch: {status: PLACED}}) { orders { id } userErrors { code path } } }";
+const DELETE_ORDERS: &str =
+    "mutation($aliceOrder: ID!) { deleteOrders(input: {atMost: 1, filter: {id: {eq: $aliceOrder}}}) {
+    deletedOrderIds userErrors { code path } } }";
 const CREATE_WEBHOOK: &str =
     "mutation { createWebhook(input: {url: \"http://127.0.0.1:9/\", events: [\"customer.deleted\"]}) {
     userErrors { code path } } }";
@@ -243,6 +271,54 @@ pub const TABLE: &[Access] = &[
     access("Mutation.deleteOrder", Anonymous, nobody, DELETE_ORDER, Denied("deleteOrder", &["NOT_FOUND"])),
     access("Mutation.deleteOrder", Forbidden, support, DELETE_ORDER, Denied("deleteOrder", &["FORBIDDEN"])),
     access("Mutation.deleteOrder", Allowed, alice, DELETE_ORDER, Done("deleteOrder")),
+    access("Mutation.upsertCustomer", Anonymous, nobody, UPSERT_CUSTOMER, Denied("upsertCustomer", &["FORBIDDEN"])),
+    access("Mutation.upsertCustomer", Anonymous, nobody, UPSERT_ALICE, Denied("upsertCustomer", &["NOT_FOUND"])),
+    access("Mutation.upsertCustomer", Forbidden, bob, UPSERT_ALICE, Denied("upsertCustomer", &["NOT_FOUND"])),
+    access("Mutation.upsertCustomer", Forbidden, support, UPSERT_ALICE, Denied("upsertCustomer", &["FORBIDDEN"])),
+    access("Mutation.upsertCustomer", Allowed, alice, UPSERT_ALICE, Done("upsertCustomer")),
+    access("Mutation.upsertCustomer", Allowed, newcomer, UPSERT_CUSTOMER, Done("upsertCustomer")),
+    access("Mutation.createCustomers", Anonymous, nobody, CREATE_CUSTOMERS, Denied("createCustomers", &["FORBIDDEN"])),
+    access("Mutation.createCustomers", Forbidden, forger, CREATE_CUSTOMERS, Code("UNAUTHENTICATED")),
+    access("Mutation.createCustomers", Allowed, newcomer, CREATE_CUSTOMERS, Done("createCustomers")),
+    // Rows that the caller may not see do not match.
+    access("Mutation.updateCustomers", Anonymous, nobody, UPDATE_CUSTOMERS, Hides("/updateCustomers/customers")),
+    access("Mutation.updateCustomers", Forbidden, bob, UPDATE_CUSTOMERS, Hides("/updateCustomers/customers")),
+    access("Mutation.updateCustomers", Forbidden, support, UPDATE_CUSTOMERS, Denied("updateCustomers", &["FORBIDDEN"])),
+    access("Mutation.updateCustomers", Allowed, alice, UPDATE_CUSTOMERS, Shows("/updateCustomers/customers")),
+    access(
+        "Mutation.deleteCustomers",
+        Anonymous,
+        nobody,
+        DELETE_CUSTOMERS,
+        Hides("/deleteCustomers/deletedCustomerIds"),
+    ),
+    access("Mutation.deleteCustomers", Forbidden, bob, DELETE_CUSTOMERS, Hides("/deleteCustomers/deletedCustomerIds")),
+    access("Mutation.deleteCustomers", Forbidden, support, DELETE_CUSTOMERS, Denied("deleteCustomers", &["FORBIDDEN"])),
+    access("Mutation.deleteCustomers", Allowed, carol, DELETE_CUSTOMERS, Shows("/deleteCustomers/deletedCustomerIds")),
+    access("Mutation.upsertProduct", Anonymous, nobody, UPSERT_PRODUCT, Denied("upsertProduct", &["FORBIDDEN"])),
+    access("Mutation.upsertProduct", Forbidden, alice, UPSERT_PRODUCT, Denied("upsertProduct", &["FORBIDDEN"])),
+    access("Mutation.upsertProduct", Allowed, catalog, UPSERT_PRODUCT, Done("upsertProduct")),
+    access("Mutation.createProducts", Anonymous, nobody, CREATE_PRODUCTS, Denied("createProducts", &["FORBIDDEN"])),
+    access("Mutation.createProducts", Forbidden, alice, CREATE_PRODUCTS, Denied("createProducts", &["FORBIDDEN"])),
+    access("Mutation.createProducts", Allowed, catalog, CREATE_PRODUCTS, Done("createProducts")),
+    access("Mutation.updateProducts", Anonymous, nobody, UPDATE_PRODUCTS, Denied("updateProducts", &["FORBIDDEN"])),
+    access("Mutation.updateProducts", Forbidden, alice, UPDATE_PRODUCTS, Denied("updateProducts", &["FORBIDDEN"])),
+    access("Mutation.updateProducts", Forbidden, alice, UPDATE_PRODUCTS_BY_COST, Code("FORBIDDEN")),
+    access("Mutation.updateProducts", Allowed, catalog, UPDATE_PRODUCTS, Done("updateProducts")),
+    access("Mutation.deleteProducts", Anonymous, nobody, DELETE_PRODUCTS, Denied("deleteProducts", &["FORBIDDEN"])),
+    access("Mutation.deleteProducts", Forbidden, support, DELETE_PRODUCTS, Denied("deleteProducts", &["FORBIDDEN"])),
+    access("Mutation.deleteProducts", Allowed, catalog, DELETE_PRODUCTS, Done("deleteProducts")),
+    access("Mutation.createOrders", Anonymous, nobody, CREATE_ORDERS, Denied("createOrders", &["NOT_FOUND"])),
+    access("Mutation.createOrders", Forbidden, bob, CREATE_ORDERS, Denied("createOrders", &["NOT_FOUND"])),
+    access("Mutation.createOrders", Forbidden, support, CREATE_ORDERS, Denied("createOrders", &["FORBIDDEN"])),
+    access("Mutation.createOrders", Allowed, alice, CREATE_ORDERS, Done("createOrders")),
+    access("Mutation.updateOrders", Anonymous, nobody, UPDATE_ORDERS, Hides("/updateOrders/orders")),
+    access("Mutation.updateOrders", Forbidden, bob, UPDATE_ORDERS, Hides("/updateOrders/orders")),
+    access("Mutation.updateOrders", Allowed, support, UPDATE_ORDERS, Shows("/updateOrders/orders")),
+    access("Mutation.deleteOrders", Anonymous, nobody, DELETE_ORDERS, Hides("/deleteOrders/deletedOrderIds")),
+    access("Mutation.deleteOrders", Forbidden, bob, DELETE_ORDERS, Hides("/deleteOrders/deletedOrderIds")),
+    access("Mutation.deleteOrders", Forbidden, support, DELETE_ORDERS, Denied("deleteOrders", &["FORBIDDEN"])),
+    access("Mutation.deleteOrders", Allowed, alice, DELETE_ORDERS, Shows("/deleteOrders/deletedOrderIds")),
     access("Mutation.createWebhook", Anonymous, nobody, CREATE_WEBHOOK, Denied("createWebhook", &["FORBIDDEN"])),
     access("Mutation.createWebhook", Forbidden, alice, CREATE_COST_WEBHOOK, Denied("createWebhook", &["FORBIDDEN"])),
     access("Mutation.createWebhook", Allowed, alice, CREATE_WEBHOOK, Done("createWebhook")),

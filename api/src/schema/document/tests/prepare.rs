@@ -256,7 +256,7 @@ fn documents_are_cached_by_text() {
 
 #[test]
 fn errors_as_json() {
-    let path = vec![PathSegment::Field("cat".to_owned()), PathSegment::Index(3), PathSegment::Field("id".to_owned())];
+    let path = vec![PathSegment::Field("cat".into()), PathSegment::Index(3), PathSegment::Field("id".into())];
     let full =
         GraphqlError::new(ErrorCode::Forbidden, "no \"entry\"").at(Location { line: 2, column: 7 }).with_path(path);
     let bare = GraphqlError::new(ErrorCode::Internal, "broken").at(None);

@@ -1,20 +1,38 @@
 //! What is wanted, what is remembered and what is there → the steps between them.
 //!
-//! Rule: a step that can lose data is refused, and so is one that touches what is not remembered as Tandem's. Whether a
-//! change loses data may depend on the rows, so they are asked; the caller's transaction keeps the answer true.
+//! Rule: a step that can lose data is refused until it is allowed by name, and so is one that touches what is not
+//! remembered as Tandem's. Whether a change loses data may depend on the rows, so they are asked; the caller's
+//! transaction keeps the answer true.
+//!
+//! - `columns`: columns that come, stay and go; `types`: those that stay with another type, or may be null or not
+//! - `fill`: what the rows that are there get
+//! - `rebuild`: SQLite makes a table anew for what it cannot alter
+//! - `enums`, `keys`: values of enums; indexes, unique keys and foreign keys
+//! - `tables`: tables that come and go
+//! - `search`: what `@search` needs
 
 mod columns;
 mod enums;
+mod fill;
 mod keys;
+mod rebuild;
+mod search;
+mod tables;
+mod types;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use sea_orm::{ConnectionTrait, DbErr};
 
+use self::rebuild::Rebuild;
 use super::introspect::{Actual, ActualTable};
+use super::lineage::{self, Effects};
 use super::memory::{Memory, TableMemory};
-use super::schema::{Schema, Table};
-use super::{Dialect, Plan, Step, ddl};
+use super::rename::{self, Places};
+use super::schema::{Column, Schema, Table};
+use super::{Allowed, Dialect, Plan, Step};
+use crate::catalog::Catalog;
+use crate::catalog::lineage::Era;
 
 /// The difference.
 #[derive(Debug)]
@@ -22,17 +40,30 @@ pub(super) struct Diff {
     pub plan: Plan,
     /// SQLite: tables that are dropped and made again on the way. Foreign keys must not be enforced meanwhile.
     pub rebuilt: Vec<String>,
+    /// What it means for older events.
+    pub era: Era,
 }
 
-/// All that the parts of the comparison look at.
+/// What is compared, and what may be done.
+#[derive(Clone, Copy)]
+pub(super) struct Sides<'a> {
+    pub catalog: &'a Catalog,
+    pub wanted: &'a Schema,
+    pub memory: &'a Memory,
+    pub actual: &'a Actual,
+    pub allowed: &'a Allowed,
+}
+
+/// All that the parts of the comparison look at. Names are those of after the renames.
 struct Comparison<'a, C> {
     conn: &'a C,
     dialect: Dialect,
+    catalog: &'a Catalog,
     wanted: &'a Schema,
     memory: &'a Memory,
     actual: &'a Actual,
-    /// Old name → new name of the tables whose resource has another name now.
-    renamed: BTreeMap<&'a str, &'a str>,
+    allowed: &'a Allowed,
+    places: Places,
 }
 
 /// A table that is wanted, remembered and there.
@@ -46,116 +77,68 @@ struct Known<'a> {
 /// Steps, by when they are done: a key needs its columns, a foreign key its table.
 #[derive(Default)]
 struct Steps {
+    renames: Vec<Step>,
     enums: Vec<Step>,
+    index_drops: Vec<Step>,
     tables: Vec<Step>,
     columns: Vec<Step>,
+    counters: Vec<Step>,
     indexes: Vec<Step>,
     foreign_keys: Vec<Step>,
+    search: Vec<Step>,
     drops: Vec<Step>,
+    notes: Vec<String>,
     rebuilt: Vec<String>,
+    effects: Effects,
 }
 
 /// Compares.
-pub(super) async fn diff<C: ConnectionTrait>(
-    conn: &C,
-    dialect: Dialect,
-    wanted: &Schema,
-    memory: &Memory,
-    actual: &Actual,
-) -> Result<Diff, DbErr> {
-    let renamed = renamed(wanted, memory, actual);
-    let comparison = Comparison { conn, dialect, wanted, memory, actual, renamed };
+pub(super) async fn diff<C: ConnectionTrait>(conn: &C, dialect: Dialect, sides: Sides<'_>) -> Result<Diff, DbErr> {
+    let Sides { catalog, wanted, allowed, .. } = sides;
+    let (mut memory, mut actual) = (sides.memory.clone(), sides.actual.clone());
     let mut steps = Steps::default();
+    let places;
+    (places, steps.renames) = rename::rename(dialect, wanted, &mut memory, &mut actual);
+    let (memory, actual) = (&memory, &actual);
+    let comparison = Comparison { conn, dialect, catalog, wanted, memory, actual, allowed, places };
     comparison.enums(&mut steps).await?;
     for table in &wanted.tables {
         comparison.table(table, &mut steps).await?;
     }
-    comparison.dropped_tables(&mut steps);
-    let Steps { enums, tables, columns, indexes, foreign_keys, drops, rebuilt } = steps;
-    let steps = [enums, tables, columns, indexes, foreign_keys, drops].concat();
-    Ok(Diff { plan: Plan { steps }, rebuilt })
-}
-
-fn renamed<'a>(wanted: &'a Schema, memory: &'a Memory, actual: &Actual) -> BTreeMap<&'a str, &'a str> {
-    let renamed = wanted.tables.iter().filter_map(|table| {
-        let old = memory.table_of(table.renamed_from.as_deref()?)?;
-        // A @renamedFrom may stay in the file for as long as its author likes.
-        let is_open = actual.tables.contains_key(old) && !actual.tables.contains_key(&table.name);
-        let is_free = !wanted.tables.iter().any(|t| t.name == old);
-        (is_open && is_free).then_some((old, table.name.as_str()))
-    });
-    renamed.collect()
+    comparison.dropped_tables(&mut steps).await?;
+    let Steps { renames, enums, index_drops, tables, columns, counters, indexes, foreign_keys, search, drops, .. } =
+        steps;
+    let planned =
+        [renames, enums, index_drops, tables, columns, counters, indexes, foreign_keys, search, drops].concat();
+    let mut notes = steps.notes;
+    let needed: BTreeSet<_> = planned.iter().filter_map(|step| step.name.as_deref()).collect();
+    let idle = allowed.names().filter(|name| !needed.contains(name));
+    notes.extend(idle.map(|name| format!("{name} is allowed, and there is no such step")));
+    let era = lineage::era(wanted, memory, &steps.effects);
+    Ok(Diff { plan: Plan { steps: planned, notes }, rebuilt: steps.rebuilt, era })
 }
 
 impl<C: ConnectionTrait> Comparison<'_, C> {
-    async fn table(&self, wanted: &Table, steps: &mut Steps) -> Result<(), DbErr> {
-        let create = || {
-            let indexes = wanted.indexes.iter().map(|index| ddl::create_index(&wanted.name, index));
-            let table = ddl::create_table(wanted, &wanted.name, self.dialect);
-            std::iter::once(table).chain(indexes).collect::<Vec<_>>()
-        };
-        let title = format!("create the table {} for {}", wanted.name, wanted.resource);
-        if ["tandem_", "sqlite_"].iter().any(|reserved| wanted.name.starts_with(reserved)) {
-            let reason = "tables whose names begin with tandem_ or sqlite_ are not for resources: give it another name";
-            steps.tables.push(Step::refused(title, Vec::new(), reason));
-            return Ok(());
-        }
-        if let Some((old, _)) = self.renamed.iter().find(|(_, new)| **new == wanted.name) {
-            steps.tables.push(self.refuse_rename(old, wanted));
-            return Ok(());
-        }
-        let foreign = match (self.actual.tables.get(&wanted.name), self.memory.tables.get(&wanted.name)) {
-            (Some(actual), Some(memory)) => return self.known(Known { wanted, memory, actual }, steps).await,
-            (Some(_), None) => Some("table"),
-            (None, _) => self.actual.others.get(&wanted.name).map(String::as_str),
-        };
-        if let Some(kind) = foreign {
-            let reason = format!(
-                "there is already a {kind} of this name, which Tandem did not make: rename it, or the resource {}",
-                wanted.resource
-            );
-            steps.tables.push(Step::refused(title, create(), reason));
-            return Ok(());
-        }
-        steps.tables.push(Step::safe(title, create()));
-        if self.dialect == Dialect::Postgres {
-            let add = |key| Step::safe(keys::title_of(wanted, key), vec![ddl::add_foreign_key(&wanted.name, key)]);
-            steps.foreign_keys.extend(wanted.foreign_keys.iter().map(add));
-        }
-        Ok(())
-    }
-
     async fn known(&self, table: Known<'_>, steps: &mut Steps) -> Result<(), DbErr> {
-        let mut reasons = self.columns(table, steps).await?;
-        reasons.extend(self.foreign_keys(table, steps).await?);
-        self.rebuild(table, &reasons, steps).await?;
-        self.indexes(table, steps).await
+        let mut rebuild = Rebuild::default();
+        self.columns(table, &mut rebuild, steps).await?;
+        self.foreign_keys(table, &mut rebuild, steps).await?;
+        self.indexes(table, steps).await?;
+        self.rebuild(table, rebuild, steps).await?;
+        self.search(table.wanted, Some(table), steps).await
     }
 
-    fn refuse_rename(&self, old: &str, wanted: &Table) -> Step {
-        let title = format!("rename the table {old} to {}", wanted.name);
-        let sql = format!("ALTER TABLE {} RENAME TO {}", ddl::quoted(old), ddl::quoted(&wanted.name));
-        let old_resource = wanted.renamed_from.as_deref().unwrap_or(old);
-        let reason = format!(
-            "renaming is not available yet, so {old_resource} cannot become {}: keep the name {old_resource} for now",
-            wanted.resource
-        );
-        Step::refused(title, vec![sql], reason)
-    }
-
-    /// Tandem's tables whose resource is not in the file any more. Those that are gone already are just forgotten.
-    fn dropped_tables(&self, steps: &mut Steps) {
-        for (name, memory) in &self.memory.tables {
-            let is_wanted = self.wanted.tables.iter().any(|t| t.name == *name);
-            if is_wanted || self.renamed.contains_key(name.as_str()) || !self.actual.tables.contains_key(name) {
-                continue;
-            }
-            let reason = format!(
-                "LOSES DATA: the file has no {} any more. Put it back, or drop the table by hand",
-                memory.resource
-            );
-            let step = Step::refused(format!("drop the table {name}"), vec![ddl::drop_table(name)], reason);
-            steps.drops.push(step);
+    /// A step that loses data: refused until it is allowed by its name. `loses` says what, in a clause; `instead` what
+    /// else could be done.
+    fn lossy(&self, step: Step, name: String, loses: &str, instead: &str) -> Step {
+        match self.allowed.has(&name) {
+            true => step.named(name).caution(format!("LOSES DATA, as allowed: {loses}")),
+            false => step.named(name).refused(format!("LOSES DATA: {loses}. {instead}, or allow it")),
         }
     }
+}
+
+/// How the plan names a field: `Product.cost`.
+fn field_name(table: &Table, column: &Column) -> String {
+    format!("{}.{}", table.resource, column.field)
 }

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 use super::Dialect;
 
 /// What is there, by name, of the names that were asked for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Actual {
     /// Tables.
     pub tables: BTreeMap<String, ActualTable>,
@@ -19,17 +19,28 @@ pub(super) struct Actual {
 }
 
 /// A table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ActualTable {
     pub columns: Vec<ActualColumn>,
     pub indexes: Vec<ActualIndex>,
     pub foreign_keys: Vec<ActualForeignKey>,
     /// SQLite: the statements that make its indexes and triggers again.
-    pub dependents: Vec<String>,
+    pub dependents: Vec<Dependent>,
+    /// PostgreSQL: whether it has the column for words, which is not among the others.
+    pub has_words: bool,
+    /// PostgreSQL: the table that the index of words is called after; it is not among the others.
+    pub words_index: Option<String>,
+}
+
+/// An index or a trigger of SQLite.
+#[derive(Debug, Clone)]
+pub(super) struct Dependent {
+    pub name: String,
+    pub sql: String,
 }
 
 /// A column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ActualColumn {
     pub name: String,
     /// As [`ColumnType::sql`](super::column::ColumnType::sql) spells it.
@@ -39,7 +50,7 @@ pub(super) struct ActualColumn {
 }
 
 /// An index, other than that of the primary key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ActualIndex {
     pub name: String,
     /// Expressions are left out.
@@ -48,8 +59,10 @@ pub(super) struct ActualIndex {
 }
 
 /// A foreign key of one column.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ActualForeignKey {
+    /// PostgreSQL.
+    pub name: Option<String>,
     pub column: String,
     pub target: String,
 }
@@ -57,6 +70,10 @@ pub(super) struct ActualForeignKey {
 impl ActualTable {
     pub fn column(&self, name: &str) -> Option<&ActualColumn> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    pub fn foreign_key(&self, column: &str) -> Option<&ActualForeignKey> {
+        self.foreign_keys.iter().find(|key| key.column == column)
     }
 
     pub fn index(&self, name: &str) -> Option<&ActualIndex> {

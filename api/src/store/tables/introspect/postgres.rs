@@ -2,7 +2,8 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::{ActualColumn, ActualForeignKey, ActualTable, indexes, rows};
+use super::{ActualColumn, ActualForeignKey, ActualIndex, ActualTable, indexes, rows};
+use crate::store::search::index;
 
 /// Tables, partitioned ones too; everything else that a table may not share its name with by the letter that
 /// PostgreSQL has for it, or by a word for the common ones.
@@ -31,7 +32,7 @@ const INDEXES: &str = "SELECT indexes.relname::text AS name, indisunique AS is_u
        AND NOT indisprimary AND indpred IS NULL AND indisvalid AND place <= indnkeyatts
      ORDER BY indexes.relname, place";
 
-const FOREIGN_KEYS: &str = "SELECT attname::text AS column_name, targets.relname::text AS target
+const FOREIGN_KEYS: &str = "SELECT conname::text AS name, attname::text AS column_name, targets.relname::text AS target
      FROM pg_constraint
      JOIN pg_class tables ON tables.oid = conrelid JOIN pg_namespace ON pg_namespace.oid = tables.relnamespace
      JOIN pg_class targets ON targets.oid = confrelid
@@ -44,6 +45,8 @@ pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<Act
         indexes: indexes(rows(conn, INDEXES, name).await?)?,
         foreign_keys: Vec::new(),
         dependents: Vec::new(),
+        has_words: false,
+        words_index: None,
     };
     for row in rows(conn, COLUMNS, name).await? {
         table.columns.push(ActualColumn {
@@ -54,8 +57,25 @@ pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<Act
         });
     }
     for row in rows(conn, FOREIGN_KEYS, name).await? {
-        let key = ActualForeignKey { column: row.try_get("", "column_name")?, target: row.try_get("", "target")? };
-        table.foreign_keys.push(key);
+        table.foreign_keys.push(ActualForeignKey {
+            name: row.try_get("", "name")?,
+            column: row.try_get("", "column_name")?,
+            target: row.try_get("", "target")?,
+        });
     }
+    set_words_aside(&mut table);
     Ok(table)
+}
+
+/// What is there for searches is compared on its own.
+fn set_words_aside(table: &mut ActualTable) {
+    let is_words = |name: &str| name == index::COLUMN;
+    table.has_words = table.columns.iter().any(|column| is_words(&column.name));
+    table.columns.retain(|column| !is_words(&column.name));
+    let called_after = |i: &ActualIndex| match i.columns.as_slice() {
+        [column] if is_words(column) => index::table_of(&i.name).map(str::to_owned),
+        _ => None,
+    };
+    table.words_index = table.indexes.iter().find_map(called_after);
+    table.indexes.retain(|index| called_after(index).is_none());
 }

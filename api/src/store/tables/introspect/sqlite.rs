@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbErr};
 
-use super::{ActualColumn, ActualForeignKey, ActualTable, indexes, rows};
+use super::{ActualColumn, ActualForeignKey, ActualTable, Dependent, indexes, rows};
 
 /// Names are compared without case there.
 pub(super) const KIND: &str = "SELECT type AS kind FROM sqlite_schema WHERE name = ? COLLATE NOCASE";
@@ -19,7 +19,7 @@ const INDEXES: &str = "SELECT list.name AS name, list.\"unique\" AS is_unique, i
 const FOREIGN_KEYS: &str = "SELECT \"from\" AS column_name, \"table\" AS target FROM pragma_foreign_key_list(?)
      GROUP BY id HAVING count(*) = 1";
 
-const DEPENDENTS: &str = "SELECT sql FROM sqlite_schema
+const DEPENDENTS: &str = "SELECT name, sql FROM sqlite_schema
      WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY type, name";
 
 pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<ActualTable, DbErr> {
@@ -28,6 +28,8 @@ pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<Act
         indexes: indexes(rows(conn, INDEXES, name).await?)?,
         foreign_keys: Vec::new(),
         dependents: Vec::new(),
+        has_words: false,
+        words_index: None,
     };
     for row in rows(conn, COLUMNS, name).await? {
         table.columns.push(ActualColumn {
@@ -38,11 +40,11 @@ pub(super) async fn table(conn: &impl ConnectionTrait, name: &str) -> Result<Act
         });
     }
     for row in rows(conn, FOREIGN_KEYS, name).await? {
-        let key = ActualForeignKey { column: row.try_get("", "column_name")?, target: row.try_get("", "target")? };
-        table.foreign_keys.push(key);
+        let (column, target) = (row.try_get("", "column_name")?, row.try_get("", "target")?);
+        table.foreign_keys.push(ActualForeignKey { name: None, column, target });
     }
     for row in rows(conn, DEPENDENTS, name).await? {
-        table.dependents.push(row.try_get("", "sql")?);
+        table.dependents.push(Dependent { name: row.try_get("", "name")?, sql: row.try_get("", "sql")? });
     }
     Ok(table)
 }

@@ -85,7 +85,7 @@ pub(in super::super) fn status(values: &[&str]) -> EnumType {
 }
 
 pub(in super::super) fn enum_type(name: &str, values: &[&str]) -> EnumType {
-    let values = values.iter().map(|v| EnumValue { name: (*v).to_owned(), description: None });
+    let values = values.iter().map(|v| EnumValue { name: (*v).to_owned(), description: None, renamed_from: None });
     EnumType { name: name.to_owned(), description: None, values: values.collect() }
 }
 

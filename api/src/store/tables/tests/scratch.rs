@@ -6,152 +6,23 @@ use entity::{
 use sea_orm::{ActiveModelTrait, Database, EntityTrait, IntoActiveModel, PaginatorTrait};
 use uuid::Uuid;
 
-use super::super::{Dialect, Error, Plan, apply, plan, prepare};
+use super::super::{Allowed, Dialect, Error, Plan, apply, prepare};
 use super::catalogs::shop;
-use super::{assert_plan, on_both_databases};
-
-const SQLITE: &str = r#"
-4 steps:
-
-1. create the table customer for Customer
-     CREATE TABLE "customer" (
-       "id" BLOB NOT NULL PRIMARY KEY,
-       "user_id" TEXT NOT NULL,
-       "email" TEXT NOT NULL,
-       "name" TEXT,
-       "created_at" INTEGER NOT NULL,
-       "updated_at" INTEGER NOT NULL,
-       "version" INTEGER NOT NULL
-     ) STRICT;
-     CREATE UNIQUE INDEX "customer__user_id_key" ON "customer" ("user_id");
-     CREATE UNIQUE INDEX "customer__email_key" ON "customer" ("email");
-
-2. create the table product for Product
-     CREATE TABLE "product" (
-       "id" BLOB NOT NULL PRIMARY KEY,
-       "sku" TEXT NOT NULL,
-       "name" TEXT NOT NULL,
-       "price" INTEGER NOT NULL,
-       "stock" INTEGER NOT NULL,
-       "tags" TEXT NOT NULL,
-       "cost" INTEGER,
-       "created_at" INTEGER NOT NULL,
-       "updated_at" INTEGER NOT NULL,
-       "version" INTEGER NOT NULL
-     ) STRICT;
-     CREATE UNIQUE INDEX "product__sku_key" ON "product" ("sku");
-
-3. create the table order for Order
-     CREATE TABLE "order" (
-       "id" BLOB NOT NULL PRIMARY KEY,
-       "number" INTEGER NOT NULL,
-       "status" TEXT NOT NULL,
-       "note" TEXT,
-       "customer_id" BLOB NOT NULL,
-       "created_at" INTEGER NOT NULL,
-       "updated_at" INTEGER NOT NULL,
-       "version" INTEGER NOT NULL,
-       CONSTRAINT "order__customer_id_fkey" FOREIGN KEY ("customer_id") REFERENCES "customer" ("id")
-     ) STRICT;
-     CREATE UNIQUE INDEX "order__number_key" ON "order" ("number");
-     CREATE INDEX "order__customer_id__created_at_idx" ON "order" ("customer_id", "created_at");
-
-4. create the table order_line for OrderLine
-     CREATE TABLE "order_line" (
-       "id" BLOB NOT NULL PRIMARY KEY,
-       "order_id" BLOB NOT NULL,
-       "product_id" BLOB NOT NULL,
-       "quantity" INTEGER NOT NULL,
-       "unit_price" INTEGER NOT NULL,
-       "created_at" INTEGER NOT NULL,
-       "updated_at" INTEGER NOT NULL,
-       "version" INTEGER NOT NULL,
-       CONSTRAINT "order_line__order_id_fkey" FOREIGN KEY ("order_id") REFERENCES "order" ("id"),
-       CONSTRAINT "order_line__product_id_fkey" FOREIGN KEY ("product_id") REFERENCES "product" ("id")
-     ) STRICT;
-     CREATE UNIQUE INDEX "order_line__order_id__product_id_key" ON "order_line" ("order_id", "product_id");
-     CREATE INDEX "order_line__product_id_idx" ON "order_line" ("product_id");
-"#;
-
-const POSTGRES: &str = r#"
-7 steps:
-
-1. create the table customer for Customer
-     CREATE TABLE "customer" (
-       "id" uuid NOT NULL PRIMARY KEY,
-       "user_id" text COLLATE "C" NOT NULL,
-       "email" text COLLATE "C" NOT NULL,
-       "name" text COLLATE "C",
-       "created_at" timestamp with time zone NOT NULL,
-       "updated_at" timestamp with time zone NOT NULL,
-       "version" integer NOT NULL
-     );
-     CREATE UNIQUE INDEX "customer__user_id_key" ON "customer" ("user_id");
-     CREATE UNIQUE INDEX "customer__email_key" ON "customer" ("email");
-
-2. create the table product for Product
-     CREATE TABLE "product" (
-       "id" uuid NOT NULL PRIMARY KEY,
-       "sku" text COLLATE "C" NOT NULL,
-       "name" text COLLATE "C" NOT NULL,
-       "price" numeric(12,2) NOT NULL,
-       "stock" integer NOT NULL,
-       "tags" jsonb NOT NULL,
-       "cost" numeric(12,2),
-       "created_at" timestamp with time zone NOT NULL,
-       "updated_at" timestamp with time zone NOT NULL,
-       "version" integer NOT NULL
-     );
-     CREATE UNIQUE INDEX "product__sku_key" ON "product" ("sku");
-
-3. create the table order for Order
-     CREATE TABLE "order" (
-       "id" uuid NOT NULL PRIMARY KEY,
-       "number" bigint NOT NULL,
-       "status" text COLLATE "C" NOT NULL,
-       "note" text COLLATE "C",
-       "customer_id" uuid NOT NULL,
-       "created_at" timestamp with time zone NOT NULL,
-       "updated_at" timestamp with time zone NOT NULL,
-       "version" integer NOT NULL
-     );
-     CREATE UNIQUE INDEX "order__number_key" ON "order" ("number");
-     CREATE INDEX "order__customer_id__created_at_idx" ON "order" ("customer_id", "created_at");
-
-4. create the table order_line for OrderLine
-     CREATE TABLE "order_line" (
-       "id" uuid NOT NULL PRIMARY KEY,
-       "order_id" uuid NOT NULL,
-       "product_id" uuid NOT NULL,
-       "quantity" integer NOT NULL,
-       "unit_price" numeric(12,2) NOT NULL,
-       "created_at" timestamp with time zone NOT NULL,
-       "updated_at" timestamp with time zone NOT NULL,
-       "version" integer NOT NULL
-     );
-     CREATE UNIQUE INDEX "order_line__order_id__product_id_key" ON "order_line" ("order_id", "product_id");
-     CREATE INDEX "order_line__product_id_idx" ON "order_line" ("product_id");
-
-5. let customer_id of order point at customer
-     ALTER TABLE "order" ADD CONSTRAINT "order__customer_id_fkey" FOREIGN KEY ("customer_id") REFERENCES "customer" ("id");
-
-6. let order_id of order_line point at order
-     ALTER TABLE "order_line" ADD CONSTRAINT "order_line__order_id_fkey" FOREIGN KEY ("order_id") REFERENCES "order" ("id");
-
-7. let product_id of order_line point at product
-     ALTER TABLE "order_line" ADD CONSTRAINT "order_line__product_id_fkey" FOREIGN KEY ("product_id") REFERENCES "product" ("id");
-"#;
+use super::on_both_databases;
 
 #[tokio::test]
 async fn the_shipped_store_is_made_once() {
     on_both_databases(async |db| {
+        let none = Allowed::default();
         let empty = db.dump().await;
-        assert_plan(&plan(&db.conn, &shop()).await.unwrap(), db.on(SQLITE, POSTGRES));
+        let planned = db.plan(&shop()).await;
         assert_eq!(db.dump().await, empty, "a plan changes nothing");
-        db.check(&shop(), db.on(SQLITE, POSTGRES)).await;
+        assert_eq!(db.prepare(&shop()).await, planned);
+        let tables = planned.steps.iter().filter(|step| step.title.starts_with("create the table"));
+        assert_eq!(tables.count(), 4);
         let made = db.dump().await;
-        assert_eq!(apply(&db.conn, &shop()).await.unwrap(), Plan::default());
-        assert_plan(&plan(&db.conn, &shop()).await.unwrap(), "The tables are as the resource file says.");
+        assert_eq!(apply(&db.conn, &shop(), &none).await.unwrap(), Plan::default());
+        assert_eq!(db.plan(&shop()).await.to_string(), "The tables are as the resource file says.\n");
         assert_eq!(db.dump().await, made);
     })
     .await;
@@ -173,8 +44,8 @@ async fn foreign_keys_are_enforced_afterwards() {
 #[tokio::test]
 async fn processes_that_start_at_once_take_turns() {
     on_both_databases(async |db| {
-        let (other, shop) = (db.connect_again().await, shop());
-        let (first, second) = tokio::join!(prepare(&db.conn, &shop), prepare(&other, &shop));
+        let (other, shop, none) = (db.connect_again().await, shop(), Allowed::default());
+        let (first, second) = tokio::join!(prepare(&db.conn, &shop, &none), prepare(&other, &shop, &none));
         let (first, second) = (first.unwrap(), second.unwrap());
         assert!(first.is_empty() != second.is_empty(), "one of them made the tables");
         other.close().await.unwrap();
@@ -188,7 +59,7 @@ async fn a_pool_of_sqlite_has_one_connection() {
         let mut options = db.options.clone();
         options.max_connections(2);
         let pool = Database::connect(options).await.unwrap();
-        let made = prepare(&pool, &shop()).await;
+        let made = prepare(&pool, &shop(), &Allowed::default()).await;
         assert_eq!(matches!(made, Err(Error::SharedConnection)), db.dialect == Dialect::Sqlite);
         pool.close().await.unwrap();
     })

@@ -1,0 +1,285 @@
+//! Look-ups on PostgreSQL: many small reads of the same statement become one.
+//!
+//! A statement that finds one row costs PostgreSQL and its driver some 80 µs, of which the row is a few. So look-ups that
+//! wait for the same statement at the same moment run as one, for a table of all their values. Nothing ever waits for
+//! more to come: a look-up that finds the way free goes at once and alone, and those that come while statements run are
+//! taken together by the one that ends first. A look-up is never added to a statement that has begun, so that it sees
+//! everything that was committed before it came.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, Value};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::connection::{postgres_statement, query_postgres};
+use super::record::Record;
+use super::{Dialect, Error, Sql};
+
+/// Statements of one text that run at the same time, so that one is on its way while another is being answered.
+const AT_ONCE: usize = 2;
+
+/// Look-ups in one statement.
+const MOST: usize = 128;
+
+/// Look-ups that may wait; more wait for a place.
+const PLACES: usize = 4096;
+
+/// What looks up. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct LookUps {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: DatabaseConnection,
+    /// By the text of their statement; only those that run.
+    groups: Mutex<HashMap<Arc<str>, Group>>,
+    places: Semaphore,
+}
+
+#[derive(Default)]
+struct Group {
+    running: usize,
+    waiting: Vec<LookUp>,
+}
+
+struct LookUp {
+    values: Vec<Value>,
+    reply: oneshot::Sender<Result<Option<Record>, Error>>,
+}
+
+impl LookUps {
+    pub(super) fn new(pool: DatabaseConnection) -> Self {
+        let shared = Shared { pool, groups: Mutex::default(), places: Semaphore::new(PLACES) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Gives the row, if there is one.
+    pub(super) async fn run(&self, sql: Sql) -> Result<Option<Record>, Error> {
+        debug_assert!(sql.is_for_each());
+        let gone = || Error::Unavailable("a look-up was dropped".to_owned());
+        if !sql.has_values() {
+            return Ok(query_postgres(&self.shared.pool, sql).await?.into_iter().next());
+        }
+        let _place = self.shared.places.acquire().await.map_err(|_| gone())?;
+        let (text, values) = sql.into_parts();
+        let (reply, answer) = oneshot::channel();
+        self.shared.add(text.into(), LookUp { values, reply });
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl Shared {
+    fn add(self: &Arc<Self>, text: Arc<str>, look_up: LookUp) {
+        {
+            let mut groups = self.groups.lock().expect("nobody panics while holding the groups");
+            let group = groups.entry(Arc::clone(&text)).or_default();
+            if group.running == AT_ONCE {
+                group.waiting.push(look_up);
+                return;
+            }
+            group.running += 1;
+        }
+        // Whoever asked may go away; the others in its statement must not suffer from it.
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut turn = Turn { shared: &shared, text, is_over: false };
+            let mut batch = vec![look_up];
+            while !batch.is_empty() {
+                shared.answer(&turn.text, batch).await;
+                batch = turn.next();
+            }
+        });
+    }
+
+    async fn answer(&self, text: &str, mut batch: Vec<LookUp>) {
+        // A request that has timed out while it waited must not cost the others anything.
+        batch.retain(|look_up| !look_up.reply.is_closed());
+        match self.rows(text, &batch).await {
+            Ok(rows) => give(batch, rows),
+            Err(error @ (Error::Unavailable(_) | Error::Conflict(_))) => refuse(batch, &error),
+            Err(error) if batch.len() < 2 => refuse(batch, &error),
+            // Values that one of them fails on are not the business of the others.
+            Err(_) => {
+                for look_up in batch {
+                    let one = vec![look_up];
+                    match self.rows(text, &one).await {
+                        Ok(rows) => give(one, rows),
+                        Err(error) => refuse(one, &error),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rows that there are, each with the index of its look-up.
+    async fn rows(&self, text: &str, batch: &[LookUp]) -> Result<Vec<(usize, Record)>, Error> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = self.pool.query_all_raw(postgres_statement(statement(text, batch)?)).await?;
+        rows.into_iter()
+            .map(|row| {
+                let place: i64 = row.try_get("", "place")?;
+                let index = usize::try_from(place - 1).map_err(|_| Error::Corrupt("no such look-up".to_owned()))?;
+                Ok((index, Record::Postgres(row)))
+            })
+            .collect()
+    }
+}
+
+/// One of the statements of a group that may run.
+struct Turn<'s> {
+    shared: &'s Shared,
+    text: Arc<str>,
+    is_over: bool,
+}
+
+impl Turn<'_> {
+    /// What has come meanwhile. If that is nothing, the turn is over at this moment: what comes later finds the way free.
+    fn next(&mut self) -> Vec<LookUp> {
+        let mut groups = self.shared.groups.lock().expect("nobody panics while holding the groups");
+        let Some(group) = groups.get_mut(&self.text) else { return Vec::new() };
+        let rest = group.waiting.split_off(group.waiting.len().min(MOST));
+        let batch = std::mem::replace(&mut group.waiting, rest);
+        if batch.is_empty() {
+            self.end(&mut groups);
+        }
+        batch
+    }
+
+    fn end(&mut self, groups: &mut HashMap<Arc<str>, Group>) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        if let Some(group) = groups.get_mut(&self.text) {
+            group.running -= 1;
+            if group.running == 0 {
+                // Nothing waits here, unless this task ends by a panic: then those that wait get an error.
+                groups.remove(&self.text);
+            }
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_over
+            && let Ok(mut groups) = self.shared.groups.lock()
+        {
+            self.end(&mut groups);
+        }
+    }
+}
+
+fn give(batch: Vec<LookUp>, rows: Vec<(usize, Record)>) {
+    let mut found: Vec<Option<Record>> = batch.iter().map(|_| None).collect();
+    for (index, record) in rows {
+        if let Some(place) = found.get_mut(index) {
+            *place = Some(record);
+        }
+    }
+    for (look_up, record) in batch.into_iter().zip(found) {
+        let _ = look_up.reply.send(Ok(record));
+    }
+}
+
+fn refuse(batch: Vec<LookUp>, error: &Error) {
+    for look_up in batch {
+        let _ = look_up.reply.send(Err(error.clone()));
+    }
+}
+
+/// The statement for each row of a table of values, whose columns are arrays: its text does not depend on their number.
+fn statement(text: &str, batch: &[LookUp]) -> Result<Sql, Error> {
+    let mut sql = Sql::text(Dialect::Postgres, "SELECT found.*,v.place FROM unnest(");
+    let columns = batch.first().map_or(0, |look_up| look_up.values.len());
+    for column in 0..columns {
+        let values = || batch.iter().map(|look_up| &look_up.values[column]);
+        let ty = values().next().and_then(array_type);
+        let ty = ty.ok_or_else(|| Error::Other("a value of this type cannot be looked up by".to_owned()))?;
+        sql.push(if column > 0 { ",CAST(" } else { "CAST(" })
+            .bind(array_text(values()))
+            .push(" AS ")
+            .push(ty)
+            .push(")");
+    }
+    sql.push(") WITH ORDINALITY AS v(");
+    for column in 1..=columns {
+        sql.push("v").push(&column.to_string()).push(",");
+    }
+    sql.push("place) CROSS JOIN LATERAL (").push(text).push(") AS found");
+    Ok(sql)
+}
+
+/// The type of an array of such values.
+fn array_type(value: &Value) -> Option<&'static str> {
+    Some(match value {
+        Value::Bool(_) => "bool[]",
+        Value::BigInt(_) => "bigint[]",
+        Value::Double(_) => "float8[]",
+        Value::String(_) => "text[]",
+        Value::Uuid(_) => "uuid[]",
+        _ => return None,
+    })
+}
+
+/// As PostgreSQL writes an array: `{"a","b",NULL}`.
+fn array_text<'v>(values: impl Iterator<Item = &'v Value>) -> String {
+    use std::fmt::Write;
+    let mut text = String::from("{");
+    for (i, value) in values.enumerate() {
+        text.push_str(if i > 0 { "," } else { "" });
+        match value {
+            Value::Bool(Some(value)) => write!(text, "{value}"),
+            Value::BigInt(Some(value)) => write!(text, "{value}"),
+            Value::Double(Some(value)) => write!(text, "{value}"),
+            Value::Uuid(Some(value)) => write!(text, "{value}"),
+            Value::String(Some(value)) => {
+                push_quoted(&mut text, value);
+                Ok(())
+            }
+            _ => write!(text, "NULL"),
+        }
+        .expect("writing to a string does not fail");
+    }
+    text.push('}');
+    text
+}
+
+fn push_quoted(text: &mut String, value: &str) {
+    text.push('"');
+    for character in value.chars() {
+        if matches!(character, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_columns() {
+        let look_up = |id: i64, text: &str| {
+            let values = vec![Value::from(id), Value::from(text.to_owned())];
+            LookUp { values, reply: oneshot::channel().0 }
+        };
+        let mut one = Sql::for_each(Dialect::Postgres);
+        one.push("SELECT a FROM t WHERE b=").bind(1_i64).push(" AND c=").bind("x".to_owned());
+        let (text, _) = one.into_parts();
+        assert_eq!(text, "SELECT a FROM t WHERE b=v.v1 AND c=v.v2");
+        let (text, values) = statement(&text, &[look_up(1, "x"), look_up(-2, r#"a"b\,{NULL}"#)]).unwrap().into_parts();
+        assert_eq!(
+            text,
+            "SELECT found.*,v.place FROM unnest(CAST($1 AS bigint[]),CAST($2 AS text[])) WITH ORDINALITY AS v(v1,v2,place) \
+             CROSS JOIN LATERAL (SELECT a FROM t WHERE b=v.v1 AND c=v.v2) AS found"
+        );
+        let texts = [r"{1,-2}", r#"{"x","a\"b\\,{NULL}"}"#].map(|text| Value::from(text.to_owned()));
+        assert_eq!(values, texts);
+    }
+}

@@ -1,0 +1,187 @@
+//! What is asked over HTTP. Every request has other values than the one before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tandem::catalog::type_id;
+
+use super::ReadsArgs;
+use super::batched::{self, ORDERS, QUERY};
+use super::seed::{CUSTOMERS, Kind, LINES, id};
+use crate::load::{Amount, Load, Outcome};
+use crate::served::{Tandem, request};
+
+const BY_ID: &str = "query($id: ID!) { product(by: { id: $id }) { id sku name price stock version } }";
+const LIST: &str = "query($after: String) { products(first: 100, after: $after) { nodes { id sku name price } } }";
+const FILTERED: &str = "query($status: OrderStatus!, $email: String!) { orders(first: 20, filter: { status: { eq: $status }, \
+                        customer: { email: { eq: $email } } }, orderBy: [{ createdAt: DESC }]) { totalCount nodes { id \
+                        number status createdAt } } }";
+const CREATE: &str =
+    "mutation($input: CreateProductInput!) { createProduct(input: $input) { product { id } userErrors { code } } }";
+const CREATE_ORDER: &str =
+    "mutation($input: CreateOrderInput!) { createOrder(input: $input) { order { id number } userErrors { code } } }";
+const STATUSES: [&str; 5] = ["DRAFT", "PLACED", "PAID", "SHIPPED", "CANCELLED"];
+
+/// One kind of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    ById,
+    List,
+    Filtered,
+    Tree,
+    Create,
+    CreateNested,
+}
+
+impl Case {
+    const ALL: [Self; 6] = [Self::ById, Self::List, Self::Filtered, Self::Tree, Self::Create, Self::CreateNested];
+
+    /// As it is called in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ById => "one product by id",
+            Self::List => "a page of 100 products",
+            Self::Filtered => "orders of a status and a customer, counted",
+            Self::Tree => "20 orders, customer, 10 lines, product",
+            Self::Create => "create a product",
+            Self::CreateNested => "create an order with 10 lines",
+        }
+    }
+
+    /// What PostGraphile 5 on PostgreSQL 15 answered per second on two cores, with wrk at 64 connections on the same cores,
+    /// and how many times that Tandem has to.
+    pub fn orientation(self) -> Option<(f64, f64)> {
+        match self {
+            Self::ById => Some((8_300.0, 3.0)),
+            Self::List => Some((2_700.0, 2.0)),
+            Self::Tree => Some((1_200.0, 2.0)),
+            Self::Create => Some((6_300.0, 3.0)),
+            Self::Filtered | Self::CreateNested => None,
+        }
+    }
+
+    fn document(self) -> &'static str {
+        match self {
+            Self::ById => BY_ID,
+            Self::List => LIST,
+            Self::Filtered => FILTERED,
+            Self::Tree => QUERY,
+            Self::Create => CREATE,
+            Self::CreateNested => CREATE_ORDER,
+        }
+    }
+
+    /// Who asks: a name and roles.
+    fn caller(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::ById | Self::List | Self::Create => ("seller", &["catalog"]),
+            Self::Filtered | Self::Tree => ("helper", &["support"]),
+            Self::CreateNested => ("user-1", &[]),
+        }
+    }
+
+    /// The list whose cursors the variables have.
+    fn list(self) -> Option<&'static str> {
+        match self {
+            Self::List => Some("products"),
+            Self::Tree => Some("orders"),
+            Self::ById | Self::Filtered | Self::Create | Self::CreateNested => None,
+        }
+    }
+
+    /// The variables of a request, other ones for each number.
+    fn variables(self, number: u64, cursors: &[String]) -> Value {
+        let random = scatter(number);
+        match self {
+            Self::ById => json!({ "id": type_id::format("product", id(Kind::Product, random % CUSTOMERS)) }),
+            Self::List => json!({ "after": cursors[random as usize % (cursors.len() - 100)] }),
+            Self::Filtered => {
+                let status = STATUSES[(random >> 32) as usize % STATUSES.len()];
+                json!({ "status": status, "email": format!("user-{}@example.com", random % CUSTOMERS) })
+            }
+            Self::Tree => json!({ "after": cursors[random as usize % (cursors.len() - ORDERS as usize)] }),
+            // Unique keys ascend, as numbers do that somebody hands out.
+            Self::Create => {
+                json!({ "input": { "sku": format!("NEW-{number:08}"), "name": "A thing that is sold a lot", "price": "12.50" } })
+            }
+            Self::CreateNested => {
+                let product = |i| type_id::format("product", id(Kind::Product, (random + i * 7919) % CUSTOMERS));
+                let line = |i| json!({ "productId": product(i), "quantity": 2, "unitPrice": "12.50" });
+                let lines: Vec<Value> = (0..LINES).map(line).collect();
+                let customer = type_id::format("customer", id(Kind::Customer, 1));
+                json!({ "input": { "customerId": customer, "lines": { "create": lines } } })
+            }
+        }
+    }
+
+    /// Whether an answer is what was asked for, so that nothing else is measured.
+    fn is_answered(self, data: &Value) -> bool {
+        let nodes = |name: &str| data[name]["nodes"].as_array().map_or(0, Vec::len);
+        match self {
+            Self::ById => data["product"]["sku"].is_string(),
+            Self::List => nodes("products") == 100,
+            Self::Filtered => data["orders"]["totalCount"].as_u64() == Some(nodes("orders") as u64),
+            Self::Tree => nodes("orders") as u64 == ORDERS,
+            Self::Create => data["createProduct"]["product"]["id"].is_string(),
+            Self::CreateNested => data["createOrder"]["order"]["number"].is_string(),
+        }
+    }
+}
+
+/// A number for each number, with no order in it (the finaliser of MurmurHash3).
+pub fn scatter(number: u64) -> u64 {
+    let mut x = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    x ^ (x >> 33)
+}
+
+/// Asks each case in turn, reads first.
+pub async fn run(tandem: &Tandem, args: &ReadsArgs) -> Result<Vec<(Case, Outcome)>> {
+    let mut outcomes = Vec::new();
+    for case in Case::ALL {
+        let outcome = one(tandem, case, args).await.with_context(|| case.name())?;
+        outcomes.push((case, outcome));
+    }
+    Ok(outcomes)
+}
+
+async fn one(tandem: &Tandem, case: Case, args: &ReadsArgs) -> Result<Outcome> {
+    let (sub, roles) = case.caller();
+    let caller = tandem.authorization(sub, roles).await?;
+    let numbers = AtomicU64::new(1);
+    let mut client = tandem.client(&caller).await?;
+    let cursors = match case.list() {
+        Some(list) => {
+            let count = if case == Case::Tree { args.orders } else { CUSTOMERS };
+            batched::cursors(list, count, async |query, variables| client.ask(query, variables).await).await?
+        }
+        None => Vec::new(),
+    };
+    let (answer, _) = client.ask_sized(&request(case.document(), &case.variables(0, &cursors))).await?;
+    ensure!(case.is_answered(&answer), "not what was asked for: {answer}");
+    let measured = Duration::from_secs(args.seconds * args.rounds as u64);
+    let amount = Amount::Time { warm_up: Duration::from_secs(1), measured };
+    let load = Load::new(tandem.address, "/graphql", args.connections, amount).header("authorization", &caller);
+    // Requests are made before they are sent: to make them is not the server's work.
+    let prepared: Option<Arc<[Vec<u8>]>> = match case {
+        Case::ById | Case::List | Case::Filtered | Case::Tree => {
+            Some((0..PREPARED).map(|number| request(case.document(), &case.variables(number, &cursors))).collect())
+        }
+        Case::Create | Case::CreateNested => None,
+    };
+    let write = move |_, _, out: &mut Vec<u8>| {
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        match &prepared {
+            Some(requests) => out.extend_from_slice(&requests[(number % PREPARED) as usize]),
+            None => out.extend(request(case.document(), &case.variables(number, &cursors))),
+        }
+    };
+    load.run(write).await?.flawless()
+}
+
+/// Different requests of one case; so many that neither side can live on remembering answers.
+const PREPARED: u64 = 20_000;
