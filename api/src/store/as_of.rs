@@ -138,11 +138,9 @@ impl AsOf {
             self.database.dialect(),
             "SELECT position, type, before FROM (SELECT position, type, before FROM tandem_event",
         );
-        sql.push(" WHERE type IN (");
-        sql.list(",", self.lineage.names(target), |sql, name| {
-            sql.bind(name.clone());
-        });
-        sql.push(") AND row_id=").bind(id);
+        sql.push(" WHERE ");
+        push_in(&mut sql, "type", self.lineage.names(target));
+        sql.push(" AND row_id=").bind(id);
         sql.push(" AND position>").bind(position.get()).push(" ORDER BY position LIMIT 1) AS later");
         sql.push(" UNION ALL SELECT CAST(0 AS bigint), '', ");
         rows::push_text(&mut sql, "t", resource);
@@ -187,8 +185,13 @@ impl AsOf {
                 listed.push(rows::decode(resource, &text)?);
                 continue;
             }
+            let type_name = record.need_text(1)?;
+            // Another resource may have had this name then, and its rows have other fields.
+            if self.lineage.view(at, &type_name).is_none_or(|view| view.resource != target) {
+                continue;
+            }
             // It may have come to this parent, or gone from it, after the position.
-            let row = read::image_at(&self.lineage, at, &record.need_text(1)?, &text)?;
+            let row = read::image_at(&self.lineage, at, &type_name, &text)?;
             listed.extend(row.filter(|row| row.get(via).as_uuid() == Some(parent)));
         }
         Ok(listed.into())
