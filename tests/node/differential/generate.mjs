@@ -173,14 +173,20 @@ class Writer {
     const bare = getNullableType(type);
     if (value === null || typeof value !== 'object') return literal(random, type, value);
     if (Array.isArray(value)) {
-      if (!isListType(bare) || value.length === 0) return literal(random, type, value);
+      if (value.length === 0) return literal(random, type, value);
+      // A list may be the value of a custom scalar. Then its items have the same type, and may be null.
+      const inner = isListType(bare) ? bare.ofType : bare;
       const at = random.below(value.length);
-      const part = (item, i) => (i === at ? this.variable(bare.ofType, false, () => item) : literal(random, bare.ofType, item));
+      const part = (item, i) => (i === at ? this.variable(inner, false, () => item) : literal(random, inner, item));
       return `[${value.map(part).join(', ')}]`;
     }
     const names = Object.keys(value);
-    if (!isInputObjectType(bare) || names.length === 0) return literal(random, type, value);
+    if (names.length === 0) return literal(random, type, value);
     const at = random.pick(names);
+    if (!isInputObjectType(bare)) {
+      const inside = (name) => (name === at ? this.variable(bare, false, () => value[name]) : literal(random, undefined, value[name]));
+      return `{${names.map((name) => `${name}: ${inside(name)}`).join(', ')}}`;
+    }
     const fields = bare.getFields();
     const part = (name) => {
       const field = fields[name];

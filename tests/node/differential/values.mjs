@@ -18,7 +18,7 @@ const SCALARS = {
   DateTime: ['2026-01-31T12:00:00.000000Z', '2026-01-31T12:00:00+01:00', 'yesterday'],
   Date: ['2026-01-31', '31.1.2026'],
   UUID: ['01890a5d-ac96-774b-bcce-b302099a8057', 'x'],
-  JSON: [null, true, 1, 2.5, 'x', [], [1, [2]], {}, { a: { b: [null] } }],
+  JSON: [null, true, 1, 2.5, 'x', [], [1, [2]], [null, [null]], {}, { a: { b: [null] } }],
 };
 
 /** A value that the type accepts, as JSON. */
@@ -117,7 +117,7 @@ function spoiled(random, type, old) {
     case 'ID':
       return random.pick([1.5, true, {}, [true]]);
     default:
-      return random.pick([{ a: 1 }, [1, 2], true]);
+      return random.pick([{ a: 1 }, { a: [null] }, [1, 2], [null], [[null], 1], true]);
   }
 }
 

@@ -32,6 +32,7 @@ type Query {
   echo(int: Int, float: Float, string: String, boolean: Boolean, id: ID, color: Color, json: JSON, big: BigInt,
     ints: [Int], strict: [Int!], matrix: [[Int]], nested: Nested, nesteds: [Nested!], by: By, bys: [By!]): Boolean
   required(int: Int!, by: By): Boolean
+  always(json: JSON!, jsons: [JSON!]): Boolean
   defaults(int: Int! = 5, color: Color = GREEN, nested: Nested = { required: 1 }, strict: [Int!] = 3): Boolean
   root: Query
   node: Node

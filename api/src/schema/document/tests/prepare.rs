@@ -269,3 +269,24 @@ fn errors_as_json() {
     ]});
     assert_eq!(String::from_utf8(response.body.to_vec()).unwrap(), expected.to_string());
 }
+
+#[test]
+fn lists_in_custom_scalars_may_hold_null() {
+    for query in [
+        "{ always(json: [null]) }",
+        "{ always(json: [[1, null], {a: [null]}], jsons: [[null], 1]) }",
+        "query ($j: JSON! = [null]) { always(json: $j) }",
+        "query ($j: JSON) { always(json: [$j, [$j]], jsons: [[$j]]) }",
+        "query { ...F } fragment F on Query { root { always(json: [null]) } }",
+    ] {
+        let prepared = documents().prepare(query);
+        assert!(prepared.is_ok(), "{query}: {}", lines(&prepared.unwrap_err()));
+    }
+    let null = "JSON cannot represent value: null";
+    let required = "1:3 Field \"always\" argument \"json\" of type \"JSON!\" is required, but it was not provided.";
+    check("{ always(json: null) }", &[required, &format!("1:16 {null}")]);
+    check("{ always(json: [null], jsons: [null]) }", &[&format!("1:32 {null}")]);
+    check("{ always(json: [null], more: [null]) }", &["1:24 Unknown argument \"more\" on field \"Query.always\"."]);
+    let used = "1:49 Variable \"$j\" of type \"JSON\" used in position expecting type \"JSON!\".";
+    check("query ($j: JSON) { always(json: [null], jsons: [$j]) }", &[used]);
+}
