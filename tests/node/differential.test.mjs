@@ -113,6 +113,9 @@ const NULLS = [
   '{ products(first: -1) { totalCount } viewer { sub } }',
   '{ viewer { sub } orders(last: 1001) { totalCount } products(after: "x") { nodes { cost } } }',
   '{ products(first: 2) { edges { node { c: cost cost } } nodes { ... on Node { ... on Product { cost } } } } }',
+  // Null, or empty, is what comes first.
+  '{ orders(first: 9) { nodes { lines(first: 9) { nodes { product { cost sku } order { lines(first: 0) { nodes { id } } note } } } } } }',
+  '{ customers(first: 9) { nodes { orders(first: 9) { nodes { lines(first: 0) { nodes { id } } customer { name } } } } } }',
 ];
 
 test('responses have the data, the nulls and the error paths that graphql-js gives', async (t) => {

@@ -14,8 +14,8 @@ const FLOATS = [0, 1, -1.5, 2.25e3, 1e-3];
 const TEXTS = ['', 'x', 'SKU-1', 'Grüße 🧭', 'a"b\\c', 'tab\tand\nline', 'PLACED', '5', 'null', '\u0000'];
 const SCALARS = {
   BigInt: ['0', '-5', '9007199254740993', 12, 'x'],
-  Decimal: ['0', '12.50', '-0.01', 3, 1.5, 'x'],
-  DateTime: ['2026-01-31T12:00:00.000000Z', '2026-01-31T12:00:00+01:00', 'yesterday'],
+  Decimal: ['0', '12.50', '-0.01', 3, 1.5, 'x', ['1', null]],
+  DateTime: ['2026-01-31T12:00:00.000000Z', '2026-01-31T12:00:00+01:00', 'yesterday', [null, { at: [null] }]],
   Date: ['2026-01-31', '31.1.2026'],
   UUID: ['01890a5d-ac96-774b-bcce-b302099a8057', 'x'],
   JSON: [null, true, 1, 2.5, 'x', [], [1, [2]], [null, [null]], {}, { a: { b: [null] } }],

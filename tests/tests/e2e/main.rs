@@ -26,6 +26,7 @@ mod resource_file;
 mod resume;
 mod schema;
 mod search;
+mod selections;
 mod streams;
 mod table;
 mod upserts;
