@@ -20,7 +20,8 @@ Usage: cargo xtask <command>
   test [name…]  Everything that a change has to pass: format, lints, docs, Rust tests and Node tests, on SQLite and on
                 PostgreSQL. The last line counts the tests. With names: only the Rust tests that contain one of them.
   bench …       The load tool, in release, with a throw-away PostgreSQL that is durable. `cargo xtask bench all`
-                measures everything that there is a target for; `cargo xtask bench help` has the rest.
+                measures everything that there is a target for; `disconnects`, `replicas` and `fuzz` are the chaos of
+                the tests in full size; `cargo xtask bench help` has the rest.
   fuzz [seconds]
                 Schemathesis (from PyPI, installed into the target folder) for so long against each database, 600 if
                 not said otherwise, and then garbage of our own.
@@ -55,7 +56,8 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     // `cargo run` knows where the program is, wherever builds are put.
     let mut command = process::cargo();
     command.args(["run", "--quiet", "--release", "--package", "tandem-bench", "--"]).args(arguments);
-    let measures = ["all", "writer", "http", "reads", "live"].contains(&arguments.first().map_or("", String::as_str));
+    let measures = ["all", "writer", "http", "reads", "live", "disconnects", "replicas", "fuzz"]
+        .contains(&arguments.first().map_or("", String::as_str));
     let has_database = std::env::var_os("BENCH_POSTGRES_URL").is_some()
         || arguments.iter().any(|argument| argument.starts_with("--postgres-url") || argument == "--help");
     let cluster = (measures && !has_database).then(|| Cluster::start(Durability::Full)).transpose()?;
