@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,6 +94,11 @@ impl Case {
     /// Where the database of this case is.
     pub fn database_url(&self) -> &str {
         &self.database_url
+    }
+
+    /// The path of a file in the data directory.
+    pub fn data_path(&self, name: &str) -> PathBuf {
+        self.data_dir.path().join(name)
     }
 
     /// Writes a file into the data directory and returns its path.

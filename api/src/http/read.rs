@@ -4,7 +4,7 @@
 //! - `query_string`: what a URL says
 
 mod parameters;
-mod query_string;
+pub(super) mod query_string;
 
 use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};

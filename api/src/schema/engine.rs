@@ -30,7 +30,8 @@ use crate::log::Hub;
 use crate::store::{AsOf, Writer};
 use crate::webhook::Wake;
 use crate::webhook::egress::Guard;
-use crate::webhook::registry::Registry;
+use crate::webhook::registry::{self, Registry};
+use crate::webhook::vault::Vault;
 
 /// Runs GraphQL requests. Cheap to clone.
 #[derive(Clone)]
@@ -55,6 +56,10 @@ pub struct EngineParts {
     pub guard: Guard,
     /// Tells the dispatcher about changed webhooks.
     pub wake: Wake,
+    /// Seals the secrets of webhooks.
+    pub vault: Vault,
+    /// What may be set about webhooks.
+    pub webhooks: registry::Settings,
     /// Whether responses have `extensions.debug`.
     pub debug_extensions: bool,
 }
@@ -85,14 +90,26 @@ impl Engine {
     /// # Errors
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
-        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
+        let EngineParts { catalog, database, writer, hub, guard, wake, vault, webhooks, debug_extensions } = parts;
         let documents = Documents::new(types::build(&catalog)?.sdl)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
-        let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
-        let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
-        let renderer = Arc::new(Renderer { core: Arc::clone(&core) });
-        let registry = Registry::new(database, registry_writer, registry_catalog, renderer, guard, wake);
+        let core = Arc::new(Core { catalog, documents, database, writer, hub, as_of });
+        let registry = Registry::new(registry::Parts {
+            database: core.database.clone(),
+            writer: core.writer.clone(),
+            catalog: Arc::clone(&core.catalog),
+            render: Arc::new(Renderer { core: Arc::clone(&core) }),
+            guard,
+            wake,
+            vault,
+            settings: webhooks,
+        });
         Ok(Self { core, registry, debug_extensions })
+    }
+
+    /// The webhooks.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// What the dispatcher renders events with.
