@@ -113,6 +113,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         wake: wake.clone(),
         debug_extensions,
     })?;
+    let (follower, stop) = (engine.clone(), log_stop.clone());
+    tasks.spawn(async move { follower.follow(stop).await });
     let settings = dispatcher::Settings {
         schedule: options.webhook_schedule,
         timeout: options.webhook_timeout,

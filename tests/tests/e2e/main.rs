@@ -12,6 +12,7 @@ mod crud;
 mod crud_lists;
 mod deletes;
 mod directives;
+mod groups;
 mod idempotency;
 mod keyset;
 mod live;
