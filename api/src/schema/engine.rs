@@ -7,22 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, database_error, position_error};
 use super::document::{
     Documents, ErrorCode, GraphqlError, Operation, PathSegment, Prepared, Selected, request_error, write_errors,
 };
 use super::follower::follow;
+use super::group::Groups;
 use super::mutation::MutationPlan;
 use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{OperationKind, Request, Response, Subscribed};
 use super::webhooks::{self, Webhooks};
-use super::{debug, subscription, types};
+use super::{debug, types};
 use crate::auth::Principal;
 use crate::catalog::Catalog;
 use crate::database::Database;
@@ -38,6 +41,7 @@ use crate::webhook::vault::Vault;
 pub struct Engine {
     core: Arc<Core>,
     registry: Registry,
+    groups: Arc<Groups>,
     /// Whether responses have `extensions.debug`.
     debug_extensions: bool,
 }
@@ -104,7 +108,8 @@ impl Engine {
             vault,
             settings: webhooks,
         });
-        Ok(Self { core, registry, debug_extensions })
+        let groups = Arc::new(Groups::new(Arc::clone(&core)));
+        Ok(Self { core, registry, groups, debug_extensions })
     }
 
     /// The webhooks.
@@ -199,13 +204,25 @@ impl Engine {
                 position.map_err(|error| request_error(&[position_error(&error)]))?
             }
             // The hub may not have read yet what this caller was told is committed.
-            None => {
-                let head = crate::log::read::head(&self.core.database).await;
-                head.map_err(|error| request_error(&[database_error(&error)]))?.position
-            }
+            None => hub.head().await.map_err(|error| request_error(&[database_error(&error)]))?,
         };
         let cursor = hub.cursor(position);
-        Ok(Subscribed { cursor, items: subscription::stream(Arc::clone(&self.core), follower, position) })
+        Ok(Subscribed { cursor, items: self.groups.join(follower, position).boxed() })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn groups(&self) -> &Arc<Groups> {
+        &self.groups
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Follows the log for all subscriptions until it is told to stop. Without it they have nothing new.
+    pub async fn follow(&self, stop: CancellationToken) {
+        Arc::clone(&self.groups).run(stop).await;
     }
 
     /// Since when the log could not be read; `None` while it can.

@@ -14,6 +14,7 @@ mod crud_lists;
 mod deletes;
 mod directives;
 mod garbage;
+mod groups;
 mod idempotency;
 mod keyset;
 mod live;
