@@ -108,6 +108,11 @@ impl Case {
         path.to_string_lossy().into_owned()
     }
 
+    /// The last lines that the servers of this case logged.
+    pub fn log(&self) -> String {
+        self.logs.text()
+    }
+
     /// Changes the database past the server, which must not be running on SQLite.
     pub async fn execute(&self, sql: &str) {
         let database = Database::connect(&self.database_url).await.expect("the server has made the database");

@@ -135,6 +135,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         options.webhook_timeout,
     );
     tasks.spawn(verifier.run(shutdown.clone()));
+    let (follower, stop) = (engine.clone(), log_stop.clone());
+    tasks.spawn(async move { follower.follow(stop).await });
     let settings = dispatcher::Settings {
         schedule: options.webhook_schedule,
         timeout: options.webhook_timeout,

@@ -283,7 +283,7 @@ impl Fixture {
             statements.push(sql);
         }
         self.writer.statements(statements).await.unwrap();
-        self.hub.written();
+        self.hub.written(&[]);
     }
 
     pub async fn query(&self, text: &str) -> Vec<Record> {
