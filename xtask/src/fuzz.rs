@@ -3,13 +3,13 @@
 //! Schemathesis makes requests of the schema, our own tests make garbage; both against SQLite and PostgreSQL. What they
 //! need of Python is installed into the target folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context;
 
 use crate::postgres::{Cluster, Durability};
-use crate::process;
+use crate::{process, python};
 
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
@@ -28,7 +28,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace");
     process::run(process::cargo().args(["build", "--workspace", "--bin", "tandem"]).current_dir(root))?;
     let server = std::env::current_exe()?.with_file_name(format!("tandem{}", std::env::consts::EXE_SUFFIX));
-    let python = python()?;
+    let python = python::environment("schemathesis", SCHEMATHESIS)?;
     let cluster = Cluster::start(Durability::None)?;
 
     let mut outcomes = Vec::new();
@@ -44,19 +44,4 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     garbage.env("GARBAGE_REQUESTS", (GARBAGE_PER_SECOND * seconds).to_string());
     outcomes.push(process::run(&mut garbage));
     outcomes.into_iter().collect()
-}
-
-/// The Python that has Schemathesis.
-fn python() -> anyhow::Result<PathBuf> {
-    let target = std::env::current_exe()?;
-    let target = target.ancestors().nth(2).context("builds are two folders below the target folder")?;
-    let folder = target.join("schemathesis");
-    let python = folder.join("bin/python");
-    let installed = process::output(Command::new(&python).args(["-m", "pip", "freeze"])).unwrap_or_default();
-    if !installed.lines().any(|line| line == SCHEMATHESIS) {
-        process::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
-            .context("Python 3.10 or newer is needed, with venv; on Debian and Ubuntu: apt-get install python3-venv")?;
-        process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", SCHEMATHESIS]))?;
-    }
-    Ok(python)
 }

@@ -101,7 +101,10 @@ impl Run {
 
     fn python_tests(&mut self, with_environment: impl Fn(Command) -> Command) -> anyhow::Result<()> {
         let folder = root().join("tests/python");
-        let mut tests = Command::new(python::environment(&folder.join("requirements.txt"))?);
+        let packages = folder.join("requirements.txt");
+        let packages =
+            std::fs::read_to_string(&packages).with_context(|| format!("cannot read {}", packages.display()))?;
+        let mut tests = Command::new(python::environment("python", &packages)?);
         tests.args(["-m", "unittest", "discover", "--verbose"]).current_dir(&folder);
         self.count(Runner::Unittest, with_environment(tests), &[]);
         Ok(())

@@ -133,7 +133,7 @@ async fn a_document_that_cannot_run_is_refused(case: &Case) {
         "}}}".repeat(6)
     );
     for (query, part) in [
-        (lists, "at most 20000 are allowed. Ask for smaller pages with first or last. (line 2, column 3)"),
+        (lists, "at most 20000 are allowed. Ask for smaller pages with first or last. (line 3, column 5)"),
         (nested.as_str(), "(line 1, column "),
         ("subscription {\n  productChanged(filter: {stock: {gt: \"x\"}}) { id } }", "(line 2, column "),
         ("subscription {\n  productChanged(filter: {cost: {gt: \"1.00\"}}) { id } }", "(line 2, column "),
