@@ -73,11 +73,16 @@ pub struct Socket {
 impl Socket {
     /// Connects and upgrades; says nothing yet.
     pub async fn open(address: SocketAddr, dial: &Dial) -> Result<Self> {
+        Self::open_as(address, dial, "graphql-transport-ws").await
+    }
+
+    /// The same with another subprotocol.
+    pub async fn open_as(address: SocketAddr, dial: &Dial, protocol: &str) -> Result<Self> {
         let mut stream = dial.connect(address).await?;
         let request = format!(
             "GET /graphql HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             sec-websocket-protocol: graphql-transport-ws\r\n{}\r\n",
+             sec-websocket-protocol: {protocol}\r\n{}\r\n",
             dial.headers()
         );
         stream.write_all(request.as_bytes()).await?;
@@ -172,6 +177,11 @@ impl Socket {
     /// Breaks the connection as a lost network does; the port is free at once.
     pub fn reset(self) -> Result<()> {
         Ok(self.stream.set_zero_linger()?)
+    }
+
+    /// Sends nothing more; may still receive.
+    pub async fn finish(&mut self) -> Result<()> {
+        Ok(self.stream.shutdown().await?)
     }
 
     /// Says goodbye, and leaves.
