@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -22,16 +23,21 @@ const MAX_FRAME_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Dial {
     /// The `authorization` header; anonymous without.
     pub authorization: Option<String>,
-    /// The size of the receive buffer; else the system's choice, which takes in megabytes for a client that does not
-    /// read.
-    pub receive_buffer_bytes: Option<u32>,
+    /// As over a network. Loopback has segments of 64 KiB, and a server's system takes in megabytes for a client that
+    /// does not read.
+    pub is_far: bool,
 }
+
+/// Of a client that is far away.
+const SEGMENT_BYTES: u32 = 1_448;
+const RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
 
 impl Dial {
     pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(bytes) = self.receive_buffer_bytes {
-            socket.set_recv_buffer_size(bytes)?;
+        if self.is_far {
+            SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES)?;
+            socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         }
         let stream = socket.connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;

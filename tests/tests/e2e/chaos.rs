@@ -50,3 +50,9 @@ async fn many_clients_of_every_kind_see_the_same(case: &Case) {
     let log = admin.data("{ changes(first: 1) { nodes { position } } }", json!({})).await;
     assert_eq!(log["changes"]["nodes"][0]["position"], json!("1"));
 }
+
+async fn garbage_does_no_harm(case: &Case) {
+    let seed = seed().to_string();
+    let printed = try_out(case.backend, &["fuzz", "--seconds", "8", "--seed", &seed]).await;
+    assert!(printed.contains("subscriptions"), "it has done something: {printed}");
+}
