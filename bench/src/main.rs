@@ -10,6 +10,7 @@
 //! - `live`: live push: latency, deliveries, groups, idle subscriptions, reconnects, slow clients
 //! - `follow`: the load client for subscriptions
 //! - `chaos`: what must hold whatever goes wrong
+//! - `fuzz`: random garbage
 //! - `rivals`: what live push is compared with
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
@@ -28,6 +29,7 @@
 mod bare;
 mod chaos;
 mod follow;
+mod fuzz;
 mod http;
 mod latency;
 mod live;
@@ -54,6 +56,7 @@ use tokio::task::LocalSet;
 
 use crate::chaos::{DisconnectsArgs, ReplicasArgs};
 use crate::follow::command::FollowArgs;
+use crate::fuzz::FuzzArgs;
 use crate::http::HttpArgs;
 use crate::live::LiveArgs;
 use crate::load::{Amount, Load};
@@ -139,6 +142,15 @@ enum Command {
         binary: Binary,
         #[command(flatten)]
         args: ReplicasArgs,
+    },
+    /// Sends documents, tokens, frames and cursors of random garbage. An error is a finding.
+    Fuzz {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: FuzzArgs,
     },
     /// Follows a subscription of a running server over many connections, and checks what it brings.
     Follow(FollowArgs),
@@ -271,6 +283,9 @@ fn main() -> Result<()> {
         Command::Replicas { databases, binary, args } => {
             return client()?.block_on(run_replicas(&databases, &binary, &args));
         }
+        Command::Fuzz { databases, binary, args } => {
+            return client()?.block_on(run_fuzz(&databases, &binary, &args));
+        }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
         Command::Load(args) => return client()?.block_on(run_load(args)),
@@ -372,6 +387,14 @@ async fn run_replicas(databases: &Databases, binary: &Binary, args: &ReplicasArg
     let binary = binary.path()?;
     for place in databases.any_places() {
         println!("{}", chaos::replicas(&binary, &place, args).await?);
+    }
+    Ok(())
+}
+
+async fn run_fuzz(databases: &Databases, binary: &Binary, args: &FuzzArgs) -> Result<()> {
+    let binary = binary.path()?;
+    for place in databases.any_places() {
+        println!("{}", fuzz::run(&binary, &place, args).await?);
     }
     Ok(())
 }
