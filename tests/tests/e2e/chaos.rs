@@ -5,7 +5,12 @@ use serde_json::json;
 use tandem_tests::tool::{tool, try_out};
 use tandem_tests::{Caller, Case, on_both, seed, shop};
 
-on_both!(disconnects_and_kills_lose_nothing, replicas_are_the_database, many_clients_of_every_kind_see_the_same,);
+on_both!(
+    disconnects_and_kills_lose_nothing,
+    replicas_are_the_database,
+    many_clients_of_every_kind_see_the_same,
+    garbage_does_no_harm,
+);
 
 async fn disconnects_and_kills_lose_nothing(case: &Case) {
     let seed = seed().to_string();
