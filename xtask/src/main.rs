@@ -1,9 +1,10 @@
-//! Project commands: `cargo xtask test`, `cargo xtask bench`, `cargo xtask postgres`.
+//! Project commands: `cargo xtask test`, `cargo xtask fuzz`, `cargo xtask bench`, `cargo xtask postgres`.
 //!
 //! It depends on next to nothing, so that a fresh machine has it in seconds. What a command prints for people goes to
 //! standard error; standard output carries the output of the tools and, as its last line, the count of the tests.
 
 mod count;
+mod fuzz;
 mod packages;
 mod postgres;
 mod process;
@@ -21,6 +22,9 @@ Usage: cargo xtask <command>
   bench …       The load tool, in release, with a throw-away PostgreSQL that is durable. `cargo xtask bench all`
                 measures everything that there is a target for; `disconnects`, `replicas` and `fuzz` are the chaos of
                 the tests in full size; `cargo xtask bench help` has the rest.
+  fuzz [seconds]
+                Schemathesis (from PyPI, installed into the target folder) for so long against each database, 600 if
+                not said otherwise, and then garbage of our own.
   postgres      A throw-away PostgreSQL for running single tests by hand, until standard input ends.
 
   TEST_POSTGRES_URL, and BENCH_POSTGRES_URL for bench, take the place of the throw-away PostgreSQL; the user has to be
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "test" => return if test::run(&arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE },
         "bench" => bench(&arguments),
+        "fuzz" => fuzz::run(&arguments),
         "postgres" => postgres::serve(),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
