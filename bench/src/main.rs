@@ -12,6 +12,7 @@
 //! - `chaos`: what must hold whatever goes wrong
 //! - `fuzz`: random garbage
 //! - `rivals`: what live push is compared with
+//! - `by_hand`: single loads, on servers that are running or bare
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
 //! - `bare`: the constant answer
@@ -27,6 +28,7 @@
 #![expect(clippy::print_stdout, reason = "this program's results go to standard output")]
 
 mod bare;
+mod by_hand;
 mod chaos;
 mod follow;
 mod fuzz;
@@ -47,19 +49,16 @@ mod usage;
 mod wire;
 mod writer;
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tokio::task::LocalSet;
 
+use crate::by_hand::{BareArgs, BareServerArgs, LoadArgs};
 use crate::chaos::{DisconnectsArgs, ReplicasArgs};
 use crate::follow::command::FollowArgs;
 use crate::fuzz::FuzzArgs;
 use crate::http::HttpArgs;
 use crate::live::LiveArgs;
-use crate::load::{Amount, Load};
 use crate::place::Place;
 use crate::reads::ReadsArgs;
 use crate::rounds::Rounds;
@@ -196,63 +195,6 @@ impl Databases {
     }
 }
 
-#[derive(Debug, Args)]
-struct LoadArgs {
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    address: SocketAddr,
-    /// The path that is asked.
-    #[arg(long, default_value = "/graphql")]
-    path: String,
-    /// A GraphQL document, sent as the `query` of a JSON body.
-    #[arg(long, default_value = "{ __typename }")]
-    query: String,
-    /// Sent as a bearer token.
-    #[arg(long, env = "TANDEM_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    #[command(flatten)]
-    pace: Pace,
-}
-
-#[derive(Debug, Args)]
-struct BareArgs {
-    /// Length of the answer's body.
-    #[arg(long, default_value_t = 128)]
-    size_bytes: usize,
-    #[command(flatten)]
-    pace: Pace,
-}
-
-#[derive(Debug, Args)]
-struct BareServerArgs {
-    /// Where to listen; the line on standard output says which port it became.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Length of the answer's body.
-    #[arg(long, default_value_t = 128)]
-    size_bytes: usize,
-}
-
-#[derive(Debug, Args)]
-struct Pace {
-    /// Connections, each with one request on its way.
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
-    /// How long to measure, in seconds.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// How long to run before, in seconds.
-    #[arg(long, default_value_t = 1)]
-    warm_up_seconds: u64,
-}
-
-impl Pace {
-    fn amount(&self) -> Amount {
-        let warm_up = Duration::from_secs(self.warm_up_seconds);
-        Amount::Time { warm_up, measured: Duration::from_secs(self.seconds) }
-    }
-}
-
 fn main() -> Result<()> {
     let cli = Cli::parse();
     // Also for the servers, which inherit it.
@@ -288,8 +230,8 @@ fn main() -> Result<()> {
         }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
-        Command::Load(args) => return client()?.block_on(run_load(args)),
-        Command::Bare(args) => return client()?.block_on(run_bare(args)),
+        Command::Load(args) => return client()?.block_on(by_hand::load(args)),
+        Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
         Command::BareServer(args) => return server()?.block_on(bare::serve(args.listen, args.size_bytes)),
     };
     print!("{}", target::table(&targets));
@@ -396,24 +338,5 @@ async fn run_fuzz(databases: &Databases, binary: &Binary, args: &FuzzArgs) -> Re
     for place in databases.any_places() {
         println!("{}", fuzz::run(&binary, &place, args).await?);
     }
-    Ok(())
-}
-
-async fn run_load(args: LoadArgs) -> Result<()> {
-    let body = serde_json::json!({ "query": args.query }).to_string();
-    let mut load = Load::new(args.address, &args.path, args.pace.connections, args.pace.amount());
-    if let Some(token) = &args.token {
-        load = load.header("authorization", &format!("Bearer {token}"));
-    }
-    let outcome = load.run(move |_, _, out| out.extend_from_slice(body.as_bytes())).await?;
-    print!("{}", load::table([(args.path.as_str(), &outcome)]));
-    outcome.flawless().map(|_| ())
-}
-
-async fn run_bare(args: BareArgs) -> Result<()> {
-    let server = process::start_bare(args.size_bytes).await.context("the bare server did not start")?;
-    let load = Load::new(server.address, "/", args.pace.connections, args.pace.amount());
-    let outcome = load.run(|_, _, out| out.extend_from_slice(b"{}")).await?;
-    print!("{}", load::table([("bare axum handler", &outcome)]));
     Ok(())
 }
