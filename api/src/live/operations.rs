@@ -38,7 +38,7 @@ struct Running {
     /// Of a subscription: so that it can go on with other rights.
     request: Option<Box<Request>>,
     /// Where it goes on, once it has started.
-    cursor: Option<String>,
+    cursor: Option<Arc<str>>,
 }
 
 impl Operations {
@@ -111,7 +111,7 @@ impl Operations {
             if let (Some(request), Some(handle)) = (&running.request, &running.handle) {
                 handle.abort();
                 let mut request = (**request).clone();
-                request.resume_after = running.cursor.clone().or(request.resume_after);
+                request.resume_after = running.cursor.as_deref().map(str::to_owned).or(request.resume_after);
                 renewed.push((Arc::clone(id), request));
             }
         }
@@ -138,14 +138,13 @@ impl Operations {
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, Output)> {
         // Streams that were stopped are still in the set until it is polled, which drops them.
         let Poll::Ready(Some((id, output))) = self.streams.poll_next_unpin(context) else { return Poll::Pending };
-        match &output {
-            Output::Started(cursor) | Output::Next { cursor: Some(cursor), .. } => {
-                if let Some(running) = self.running.get_mut(&id) {
-                    running.cursor = Some(cursor.clone());
-                }
-            }
-            Output::Next { cursor: None, .. } => {}
-            Output::Error(_) | Output::Complete => drop(self.running.remove(&id)),
+        if let Some(cursor) = output.cursor()
+            && let Some(running) = self.running.get_mut(&id)
+        {
+            running.cursor = Some(Arc::clone(cursor));
+        }
+        if output.is_last() {
+            self.running.remove(&id);
         }
         Poll::Ready((id, output))
     }

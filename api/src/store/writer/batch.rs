@@ -32,9 +32,9 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Whether the log has grown.
-    pub(super) fn has_events(&self) -> bool {
-        self.result.as_ref().is_ok_and(|(_, events)| !events.is_empty())
+    /// What was appended to the log.
+    pub(super) fn events(&self) -> &[Arc<Event>] {
+        self.result.as_ref().map_or(&[], |(_, events)| events)
     }
 
     /// Answers everyone.
