@@ -30,9 +30,9 @@ pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<A
         webhook_timeout: settings.webhook.timeout,
         debug_extensions: settings.http.debug_extensions,
     };
-    let Parts { engine, database, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;
+    let Parts { engine, database, metrics, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;
     let readiness = Arc::new(move || check(database.clone()).boxed());
-    Ok(App { executor: engine, readiness, resources, routes: Router::new() })
+    Ok(App { executor: engine, readiness, resources, metrics, routes: Router::new() })
 }
 
 async fn check(database: Database) -> Vec<NotReady> {

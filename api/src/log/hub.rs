@@ -228,6 +228,12 @@ impl Hub {
         self.inner.ring.read().expect("nobody panics while holding the ring").after(position, limit)
     }
 
+    /// The event at this position, if it is one of the newest.
+    pub fn recent(&self, position: Position) -> Option<Arc<Event>> {
+        let before = Position::new(position.get() - 1).ok()?;
+        self.in_ring(before, 1)?.into_iter().next()
+    }
+
     /// Returns once the hub has read beyond this position.
     pub async fn changed(&self, position: Position) {
         let mut tail = self.inner.tail.subscribe();

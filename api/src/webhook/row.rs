@@ -8,6 +8,7 @@ use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
 
 use super::message::CustomHeaders;
+use super::sending::Sending;
 use super::signature::Secret;
 use crate::auth::Principal;
 use crate::database::{Error, Record};
@@ -31,6 +32,8 @@ pub struct Webhook {
     pub headers: CustomHeaders,
     /// Most requests at the same time, at least 1.
     pub max_in_flight: u16,
+    /// Order, pace, batches and attempts.
+    pub sending: Sending,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled.
@@ -58,7 +61,8 @@ impl Webhook {
     /// The columns that [`Webhook::read`] expects, in order.
     pub(super) const COLUMNS: &'static str = "id, url, query, variables, events, description, headers, \
          CAST(max_in_flight AS bigint), status, status_reason, owner, principal, secret, position, sequence, created_at, \
-         updated_at";
+         updated_at, ordering, CAST(rate_limit AS bigint), retry_schedule, CAST(timeout_ms AS bigint), \
+         CAST(batch_max_events AS bigint), CAST(batch_max_wait_ms AS bigint)";
 
     pub(super) fn read(record: &Record) -> Result<Self, Error> {
         Ok(Self {
@@ -79,6 +83,7 @@ impl Webhook {
             sequence: record.need_int(14)?,
             created_at: record.need_int(15)?,
             updated_at: record.need_int(16)?,
+            sending: Sending::read(record, 17)?,
         })
     }
 }

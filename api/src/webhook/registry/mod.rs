@@ -34,6 +34,7 @@ use super::egress::Guard;
 use super::message::CustomHeaders;
 use super::render::Render;
 use super::row::{Webhook, encode_principal};
+use super::sending::Sending;
 use super::signature::Secret;
 use crate::auth::Principal;
 use crate::catalog::Catalog;
@@ -141,23 +142,27 @@ impl Registry {
         let document = self.check_document(new.document, principal, &mut errors);
         let headers = input::check_headers(&new.headers, &mut errors);
         input::check_max_in_flight(new.max_in_flight, &mut errors);
+        let sending = Sending::default().with(&new.sending, &mut errors);
         new.description.iter().for_each(|text| input::check_description(text, &mut errors));
         let (Some(url), Some(document), true) = (url, document, errors.is_empty()) else {
             return Err(Error::Refused(errors));
         };
         let (id, secret) = (WebhookId::new(), Secret::generate());
         let mut sql = self.sql(
-            "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, ordering, \
-             max_in_flight, status, owner, principal, secret, position, sequence, created_at, updated_at, lease_until, \
-             lease_fence, failures) SELECT ",
+            "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, max_in_flight, status, owner, principal, secret, position, sequence, created_at, updated_at, lease_until, \
+             lease_fence, failures, ",
         );
+        Sending::push_names(&mut sql);
+        sql.push(") SELECT ");
         let now = now_micros();
         sql.bind(id.get()).push(", ").bind(url).push(", ").bind(document.query);
         sql.push(", ").bind(document.variables.map(variables_text)).push(", ").bind(document.events.map(events_text));
-        sql.push(", ").bind(new.description).push(", ").bind(headers.to_json()).push(", 'NONE', ");
+        sql.push(", ").bind(new.description).push(", ").bind(headers.to_json()).push(", ");
         sql.bind(new.max_in_flight as i32).push(", 'ENABLED', ").bind(owner.clone());
         sql.push(", ").bind(encode_principal(principal)).push(", ").bind(secret.expose());
-        sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0 FROM tandem_head AS h WHERE ");
+        sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0, ");
+        sending.push_values(&mut sql);
+        sql.push(" FROM tandem_head AS h WHERE ");
         sql.push("(SELECT COUNT(*) FROM tandem_webhook WHERE owner = ").bind(owner);
         sql.push(") < ").bind(MAX_WEBHOOKS_PER_OWNER);
         let written = self.write(sql, key).await?;
@@ -200,6 +205,7 @@ impl Registry {
         };
         let document = self.check_new_document(&current, patch.document, &mut errors);
         let headers = patch.headers.map(|headers| input::check_headers(&headers, &mut errors));
+        let sending = current.sending.with(&patch.sending, &mut errors);
         patch.max_in_flight.iter().for_each(|count| input::check_max_in_flight(*count, &mut errors));
         patch.description.iter().flatten().for_each(|text| input::check_description(text, &mut errors));
         if patch.status == Some(Status::Disabled) {
@@ -224,6 +230,10 @@ impl Registry {
         }
         if let Some(headers) = headers {
             sql.push(", headers = ").bind(CustomHeaders::to_json(&headers));
+        }
+        if sending != current.sending {
+            sql.push(", ");
+            sending.push_assignments(&mut sql);
         }
         if let Some(max_in_flight) = patch.max_in_flight {
             sql.push(", max_in_flight = ").bind(max_in_flight as i32);

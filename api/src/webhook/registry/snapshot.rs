@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::database::{Error, Record};
 use crate::webhook::row::{Webhook, read_position};
+use crate::webhook::sending::Sending;
 use crate::webhook::signature::Secret;
 
 /// A webhook at a moment.
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub headers: Vec<String>,
     /// Most requests at the same time.
     pub max_in_flight: u16,
+    /// Order, pace, batches and attempts.
+    pub sending: Sending,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled.
@@ -64,6 +67,7 @@ impl Snapshot {
             description: webhook.description.clone(),
             headers: webhook.headers.names().map(str::to_owned).collect(),
             max_in_flight: webhook.max_in_flight,
+            sending: webhook.sending.clone(),
             status: webhook.status,
             status_reason: webhook.status_reason.clone(),
             owner: webhook.owner.clone(),
@@ -82,7 +86,7 @@ impl Snapshot {
 
     /// The JSON of a row of [`Webhook::COLUMNS`] and the position of the log's head.
     pub(super) fn encode(record: &Record) -> Result<String, Error> {
-        let shown = Self::of(&Webhook::read(record)?, read_position(record, 17)?);
+        let shown = Self::of(&Webhook::read(record)?, read_position(record, 23)?);
         let json = json!({
             "id": shown.id.get().to_string(),
             "url": shown.url,
@@ -92,6 +96,7 @@ impl Snapshot {
             "description": shown.description,
             "headers": shown.headers,
             "maxInFlight": shown.max_in_flight,
+            "sending": shown.sending.to_json(),
             "status": shown.status.to_value(),
             "statusReason": shown.status_reason,
             "owner": shown.owner,
@@ -124,6 +129,7 @@ impl Snapshot {
             description: take(parts, "description")?,
             headers: take(parts, "headers")?,
             max_in_flight: take(parts, "maxInFlight")?,
+            sending: Sending::from_json(&parts.remove("sending")?)?,
             status: Status::try_from_value(&take(parts, "status")?).ok()?,
             status_reason: take(parts, "statusReason")?,
             owner: take(parts, "owner")?,
