@@ -4,9 +4,11 @@
 //! - [`reader`], [`window`], `worker`: the log → messages → attempts → outcomes
 //! - [`order`], [`pace`], [`batch`], [`sending`]: what waits for what, how fast it goes, what goes together
 //! - [`ledger`], [`row`], [`clock`]: leases, positions, deliveries and attempts in the database, and its time
-//! - [`render`], [`group`], [`target`], [`message`], [`signature`]: what is sent
+//! - [`render`], [`group`], [`target`], [`message`], [`signature`], [`keys`]: what is sent
+//! - [`vault`]: encryption of what is secret, at rest
 //! - [`egress`], [`send`], [`failure`]: how it is sent, and where to it never is
 //! - [`registry`], [`Wake`]: making, changing and finding webhooks, and telling the dispatcher
+//! - [`verification`]: asks receivers whether they want the events
 //! - [`retry`], [`outcome`]: when it is sent again, and when no more
 //! - [`gauges`]: how webhooks fare, in numbers
 
@@ -17,6 +19,7 @@ pub mod egress;
 pub mod failure;
 pub mod gauges;
 pub mod group;
+pub mod keys;
 pub mod ledger;
 pub mod message;
 pub mod order;
@@ -33,6 +36,8 @@ pub mod signature;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod vault;
+pub mod verification;
 mod wake;
 pub mod window;
 mod worker;
@@ -40,4 +45,5 @@ mod worker;
 pub use dispatcher::Dispatcher;
 pub use registry::Registry;
 pub use row::Webhook;
+pub use verification::Verifier;
 pub use wake::Wake;

@@ -6,16 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use entity::EventId;
 use entity::webhook::Ordering;
+use http::HeaderValue;
 use reqwest::Url;
 
 use super::batch::{self, Batching};
 use super::group::{Group, Groups};
+use super::keys::SigningKeys;
 use super::ledger::Job;
 use super::message::{self, CustomHeaders};
 use super::retry::Schedule;
 use super::row::Webhook;
 use super::send::Outbound;
-use super::signature::Secret;
+use super::vault::{OpenError, Vault};
+use super::verification::REQUEST_ORIGIN;
 use crate::catalog::datum::now_micros;
 use crate::catalog::type_id;
 use crate::log::Event;
@@ -24,7 +27,9 @@ use crate::log::Event;
 pub struct Target {
     url: Url,
     headers: CustomHeaders,
-    secret: Secret,
+    keys: SigningKeys,
+    /// Of the sender, for a receiver that has allowed it.
+    origin: Option<HeaderValue>,
     /// Most requests at the same time, at least 1.
     pub max_in_flight: usize,
     /// Most requests per second, at least 1.
@@ -41,21 +46,33 @@ pub struct Target {
     pub group: Arc<Group>,
 }
 
+/// Why nothing can be sent for a webhook.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// In words for its owner.
+    #[error("{0}")]
+    Invalid(String),
+    /// This process cannot read its secrets. Another one may.
+    #[error("its secrets cannot be decrypted: {0}")]
+    Sealed(#[from] OpenError),
+}
+
 impl Target {
     /// Makes it of the row.
     ///
     /// # Errors
-    /// Why nothing can be sent for this webhook, in words for its owner.
-    pub fn new(webhook: &Webhook, groups: &Groups) -> Result<Self, String> {
+    /// Why nothing can be sent for this webhook.
+    pub fn new(webhook: &Webhook, groups: &Groups, vault: &Vault, origin: &HeaderValue) -> Result<Self, TargetError> {
         let group = groups.of(webhook).map_err(|refusals| {
             let messages: Vec<_> = refusals.into_iter().map(|refusal| refusal.message).collect();
-            format!("the document is no longer valid: {}", messages.join("; "))
+            TargetError::Invalid(format!("the document is no longer valid: {}", messages.join("; ")))
         })?;
         let sending = &webhook.sending;
         Ok(Self {
-            url: webhook.url.parse().map_err(|_| "the URL is no longer valid".to_owned())?,
-            headers: webhook.headers.clone(),
-            secret: webhook.secret.clone(),
+            url: webhook.url.parse().map_err(|_| TargetError::Invalid("the URL is no longer valid".to_owned()))?,
+            headers: webhook.headers.open(vault, webhook.id)?,
+            keys: webhook.keys.open(vault, webhook.id)?,
+            origin: webhook.verified_at.map(|_| origin.clone()),
             max_in_flight: usize::from(webhook.max_in_flight),
             rate_limit: sending.rate_limit,
             ordering: sending.ordering,
@@ -94,7 +111,10 @@ impl Target {
     }
 
     fn signed(&self, id: &str, body: Bytes, timeout: Duration) -> Outbound {
-        let headers = message::headers(id, now_micros() / 1_000_000, &body, &self.secret, &self.headers);
+        let mut headers = message::headers(id, now_micros() / 1_000_000, &body, &self.keys, &self.headers);
+        if let Some(origin) = &self.origin {
+            headers.insert(REQUEST_ORIGIN, origin.clone());
+        }
         Outbound { url: self.url.clone(), headers, body, timeout }
     }
 }

@@ -19,9 +19,11 @@ pub use self::receiver::{Received, Receiver};
 use super::clock::Clock;
 use super::dispatcher::{Dispatcher, Parts, Settings};
 use super::egress::{AllowList, Guard};
-use super::registry::{Document, NewWebhook, Registry};
+use super::keys::Signer;
+use super::registry::{self, Document, NewWebhook, Registry};
 use super::send::Sender;
 use super::sending::SendingInput;
+use super::vault::Vault;
 use super::{Wake, Webhook};
 use crate::auth::Principal;
 use crate::catalog::Catalog;
@@ -79,6 +81,7 @@ pub struct Fixture {
     pub catalog: Arc<Catalog>,
     pub registry: Registry,
     pub wake: Wake,
+    pub vault: Vault,
     pub owner: Arc<Principal>,
     reading: JoinSet<()>,
     place: Place,
@@ -96,16 +99,19 @@ impl Fixture {
         let reader = hub.clone();
         reading.spawn(async move { reader.run(CancellationToken::new()).await });
         let wake = Wake::default();
-        let registry = Registry::new(
-            database.clone(),
-            writer.clone(),
-            Arc::clone(&catalog),
-            Arc::new(FakeRender),
-            Guard::new(AllowList::loopback()),
-            wake.clone(),
-        );
+        let vault = Vault::new(&[[7; 32]]).unwrap();
+        let registry = Registry::new(registry::Parts {
+            database: database.clone(),
+            writer: writer.clone(),
+            catalog: Arc::clone(&catalog),
+            render: Arc::new(FakeRender),
+            guard: Guard::new(AllowList::loopback()),
+            wake: wake.clone(),
+            vault: vault.clone(),
+            settings: registry::Settings::default(),
+        });
         let owner = Arc::new(principal("ada", false));
-        Self { database, writer, hub, catalog, registry, wake, owner, reading, place }
+        Self { database, writer, hub, catalog, registry, wake, vault, owner, reading, place }
     }
 
     pub async fn close(mut self) {
@@ -170,9 +176,15 @@ impl Fixture {
             headers: Vec::new(),
             max_in_flight,
             sending,
+            verify: false,
         };
         let created = self.registry.create(&self.owner, new, None).await.unwrap();
         self.webhook(created.webhook.id).await
+    }
+
+    /// What a webhook signs with.
+    pub fn signer(&self, webhook: &Webhook) -> Signer {
+        webhook.keys.open(&self.vault, webhook.id).unwrap().current().clone()
     }
 
     /// Status and attempts of the deliveries, and whether they have a body, in log order.
@@ -230,6 +242,7 @@ impl Fixture {
             wake: self.wake.clone(),
             clock,
             metrics: metrics.clone(),
+            vault: self.vault.clone(),
         };
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();

@@ -216,7 +216,7 @@ async fn events_are_sent_together(fixture: &mut Fixture) {
     let received = receiver.received();
     assert_eq!(received.iter().map(|request| request.positions().len()).collect::<Vec<_>>(), [10, 10, 5]);
     assert_eq!(positions(&received), (1..=25).collect::<Vec<_>>());
-    let secret = standardwebhooks::Webhook::new(&webhook.secret.expose()).unwrap();
+    let secret = standardwebhooks::Webhook::new(&fixture.signer(&webhook).secret.expose()).unwrap();
     for request in &received {
         secret.verify(&request.body, &request.headers).unwrap();
         let json = request.json();
