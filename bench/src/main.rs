@@ -10,7 +10,9 @@
 //! - `live`: live push: latency, deliveries, groups, idle subscriptions, reconnects, slow clients
 //! - `follow`: the load client for subscriptions
 //! - `chaos`: what must hold whatever goes wrong
+//! - `fuzz`: random garbage
 //! - `rivals`: what live push is compared with
+//! - `by_hand`: single loads, on servers that are running or bare
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
 //! - `bare`: the constant answer
@@ -26,8 +28,10 @@
 #![expect(clippy::print_stdout, reason = "this program's results go to standard output")]
 
 mod bare;
+mod by_hand;
 mod chaos;
 mod follow;
+mod fuzz;
 mod http;
 mod latency;
 mod live;
@@ -45,18 +49,16 @@ mod usage;
 mod wire;
 mod writer;
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tokio::task::LocalSet;
 
+use crate::by_hand::{BareArgs, BareServerArgs, LoadArgs};
 use crate::chaos::{DisconnectsArgs, ReplicasArgs};
 use crate::follow::command::FollowArgs;
+use crate::fuzz::FuzzArgs;
 use crate::http::HttpArgs;
 use crate::live::LiveArgs;
-use crate::load::{Amount, Load};
 use crate::place::Place;
 use crate::reads::ReadsArgs;
 use crate::rounds::Rounds;
@@ -140,6 +142,15 @@ enum Command {
         #[command(flatten)]
         args: ReplicasArgs,
     },
+    /// Sends documents, tokens, frames and cursors of random garbage. An error is a finding.
+    Fuzz {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: FuzzArgs,
+    },
     /// Follows a subscription of a running server over many connections, and checks what it brings.
     Follow(FollowArgs),
     /// Asks a server one question as often as it answers.
@@ -184,63 +195,6 @@ impl Databases {
     }
 }
 
-#[derive(Debug, Args)]
-struct LoadArgs {
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    address: SocketAddr,
-    /// The path that is asked.
-    #[arg(long, default_value = "/graphql")]
-    path: String,
-    /// A GraphQL document, sent as the `query` of a JSON body.
-    #[arg(long, default_value = "{ __typename }")]
-    query: String,
-    /// Sent as a bearer token.
-    #[arg(long, env = "TANDEM_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    #[command(flatten)]
-    pace: Pace,
-}
-
-#[derive(Debug, Args)]
-struct BareArgs {
-    /// Length of the answer's body.
-    #[arg(long, default_value_t = 128)]
-    size_bytes: usize,
-    #[command(flatten)]
-    pace: Pace,
-}
-
-#[derive(Debug, Args)]
-struct BareServerArgs {
-    /// Where to listen; the line on standard output says which port it became.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Length of the answer's body.
-    #[arg(long, default_value_t = 128)]
-    size_bytes: usize,
-}
-
-#[derive(Debug, Args)]
-struct Pace {
-    /// Connections, each with one request on its way.
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
-    /// How long to measure, in seconds.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// How long to run before, in seconds.
-    #[arg(long, default_value_t = 1)]
-    warm_up_seconds: u64,
-}
-
-impl Pace {
-    fn amount(&self) -> Amount {
-        let warm_up = Duration::from_secs(self.warm_up_seconds);
-        Amount::Time { warm_up, measured: Duration::from_secs(self.seconds) }
-    }
-}
-
 fn main() -> Result<()> {
     let cli = Cli::parse();
     // Also for the servers, which inherit it.
@@ -255,7 +209,7 @@ fn main() -> Result<()> {
             let mut targets = server()?.block_on(run_writer(&databases, &WriterArgs { tasks: 64, rounds, seconds }))?;
             let http = HttpArgs { connections: 64, rounds, seconds };
             targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
-            let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds };
+            let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds, only: Vec::new() };
             targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
             let live = LiveArgs { cases: Vec::new(), rounds: rounds.min(3), seconds: seconds.max(4), share: 1.0 };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
@@ -271,10 +225,13 @@ fn main() -> Result<()> {
         Command::Replicas { databases, binary, args } => {
             return client()?.block_on(run_replicas(&databases, &binary, &args));
         }
+        Command::Fuzz { databases, binary, args } => {
+            return client()?.block_on(run_fuzz(&databases, &binary, &args));
+        }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
-        Command::Load(args) => return client()?.block_on(run_load(args)),
-        Command::Bare(args) => return client()?.block_on(run_bare(args)),
+        Command::Load(args) => return client()?.block_on(by_hand::load(args)),
+        Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
         Command::BareServer(args) => return server()?.block_on(bare::serve(args.listen, args.size_bytes)),
     };
     print!("{}", target::table(&targets));
@@ -334,10 +291,12 @@ async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> 
         let measured = reads::run(&binary, &place, args).await?;
         println!("{}: {} orders, {} connections", place.name(), thousands(args.orders as f64), args.connections);
         println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
-        let cases = (("IN, level by level", &measured.batched), ("Tandem", &measured.tree));
-        let ratio = print_pair("the tree in process, loads/s", &place, cases.0, cases.1);
-        let what = format!("the tree in process, loads/s, {}", place.name());
-        targets.push(Target::at_least(what, thousands(measured.tree.median()), ratio, 1.5));
+        if let Some(trees) = &measured.trees {
+            let cases = (("IN, level by level", &trees.batched), ("Tandem", &trees.tandem));
+            let ratio = print_pair("the tree in process, loads/s", &place, cases.0, cases.1);
+            let what = format!("the tree in process, loads/s, {}", place.name());
+            targets.push(Target::at_least(what, thousands(trees.tandem.median()), ratio, 1.5));
+        }
         if matches!(place, Place::Postgres { .. }) {
             for (case, outcome) in &measured.cases {
                 let Some((theirs, least)) = case.orientation() else { continue };
@@ -376,21 +335,10 @@ async fn run_replicas(databases: &Databases, binary: &Binary, args: &ReplicasArg
     Ok(())
 }
 
-async fn run_load(args: LoadArgs) -> Result<()> {
-    let body = serde_json::json!({ "query": args.query }).to_string();
-    let mut load = Load::new(args.address, &args.path, args.pace.connections, args.pace.amount());
-    if let Some(token) = &args.token {
-        load = load.header("authorization", &format!("Bearer {token}"));
+async fn run_fuzz(databases: &Databases, binary: &Binary, args: &FuzzArgs) -> Result<()> {
+    let binary = binary.path()?;
+    for place in databases.any_places() {
+        println!("{}", fuzz::run(&binary, &place, args).await?);
     }
-    let outcome = load.run(move |_, _, out| out.extend_from_slice(body.as_bytes())).await?;
-    print!("{}", load::table([(args.path.as_str(), &outcome)]));
-    outcome.flawless().map(|_| ())
-}
-
-async fn run_bare(args: BareArgs) -> Result<()> {
-    let server = process::start_bare(args.size_bytes).await.context("the bare server did not start")?;
-    let load = Load::new(server.address, "/", args.pace.connections, args.pace.amount());
-    let outcome = load.run(|_, _, out| out.extend_from_slice(b"{}")).await?;
-    print!("{}", load::table([("bare axum handler", &outcome)]));
     Ok(())
 }

@@ -35,6 +35,15 @@ pub struct Model {
     pub max_in_flight: i32,
     /// Most requests per second; null for no limit.
     pub rate_limit: Option<i32>,
+    /// JSON array of the seconds between its attempts; null for the server's schedule.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub retry_schedule: Option<String>,
+    /// Deadline of an attempt; null for the server's.
+    pub timeout_ms: Option<i32>,
+    /// Most events of a request; null if each event has its own.
+    pub batch_max_events: Option<i32>,
+    /// How long a batch waits for more events; null like the number.
+    pub batch_max_wait_ms: Option<i32>,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled, for people.

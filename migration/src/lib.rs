@@ -13,6 +13,7 @@ mod m2026_02_departures;
 mod m2026_02_lineage;
 mod m2026_03_idempotency;
 mod m2026_04_webhook_keys;
+mod m2026_05_sending;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_02_departures::Migration),
             Box::new(m2026_03_idempotency::Migration),
             Box::new(m2026_04_webhook_keys::Migration),
+            Box::new(m2026_05_sending::Migration),
         ]
     }
 

@@ -111,6 +111,15 @@ impl Server {
         self.child.kill().await.expect("a child that this process started can be killed");
     }
 
+    /// How much memory of this machine it takes.
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.child.id().expect("the server is running");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux says how a process fares");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("among it, its memory");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+        kib * 1024
+    }
+
     /// Asks it to stop (SIGTERM) and waits for its end.
     pub async fn stop(&mut self) -> ExitStatus {
         let id = self.child.id().expect("the server is running");

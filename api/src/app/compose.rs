@@ -32,10 +32,10 @@ pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<A
         encryption: settings.encryption_source()?,
         debug_extensions: settings.http.debug_extensions,
     };
-    let Parts { engine, database, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;
+    let Parts { engine, database, metrics, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;
     let readiness = Arc::new(move || check(database.clone()).boxed());
     let routes = http::webhook_routes(engine.registry().clone());
-    Ok(App { executor: engine, readiness, resources, routes })
+    Ok(App { executor: engine, readiness, resources, metrics, routes })
 }
 
 async fn check(database: Database) -> Vec<NotReady> {

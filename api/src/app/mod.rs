@@ -25,6 +25,7 @@ use crate::auth::Authenticator;
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::http::{self, Gateway, PersistedQueries, Readiness};
 use crate::live::{Executor, Live};
+use crate::metrics::Metrics;
 
 pub use compose::{build, migrate, plan, schema};
 
@@ -54,6 +55,8 @@ pub struct App<E> {
     pub readiness: Readiness,
     /// How many resources there are.
     pub resources: usize,
+    /// Numbers about the parts.
+    pub metrics: Metrics,
     /// Routes of other parts, besides those of [`http::router`].
     pub routes: Router,
 }
@@ -90,7 +93,14 @@ pub async fn run<E: Executor>(
 
     let live = Arc::new(Live::new(app.executor, authenticator, &settings, shutdown.clone(), tasks.clone()));
     let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
-    let gateway = Gateway { live, settings: settings.http.clone(), persisted, readiness: app.readiness };
+    let gateway = Gateway {
+        live,
+        settings: settings.http.clone(),
+        persisted,
+        readiness: app.readiness,
+        metrics: app.metrics,
+        are_metrics_open: settings.server.is_loopback(),
+    };
     let router = http::router(gateway).merge(app.routes);
     let address = listener.local_addr()?;
     // Responses are written whole, so there is nothing to wait for.

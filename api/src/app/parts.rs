@@ -11,10 +11,12 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::Catalog;
 use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
+use crate::metrics::Metrics;
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::tables::{self, Allowed, Plan};
 use crate::store::writer::idempotency;
 use crate::store::{Writer, statistics, writer};
+use crate::webhook::clock::Clock;
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
@@ -92,6 +94,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The log.
     pub hub: Hub,
+    /// Numbers about the parts.
+    pub metrics: Metrics,
 }
 
 /// Opens the database, makes its tables fit the catalog, and starts the hub, the writer and the dispatcher of webhooks.
@@ -112,6 +116,7 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     tasks.spawn(writer_ended);
     let cleaning = idempotency::clean(database.clone(), writer.clone(), shutdown.clone());
     tasks.spawn(cleaning);
+    let metrics = Metrics::default();
     let vault = vault::unlock(&options.encryption, &database, &writer).await?;
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let sender = Sender::new(guard.clone())?;
@@ -151,6 +156,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         render: Arc::new(engine.renderer()),
         sender,
         wake,
+        clock: Clock::read(&database).await?,
+        metrics: metrics.clone(),
         vault,
     };
     let (dispatcher, stop) = (Dispatcher::new(parts, settings), shutdown.clone());
@@ -158,7 +165,7 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         dispatcher.run(stop).await;
         log_stop.cancel();
     });
-    Ok(Parts { engine, database, writer, hub })
+    Ok(Parts { engine, database, writer, hub, metrics })
 }
 
 fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {

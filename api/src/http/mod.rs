@@ -8,6 +8,7 @@
 mod console;
 mod graphql;
 mod health;
+mod metrics;
 mod negotiate;
 mod persisted;
 mod read;
@@ -30,6 +31,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::config::HttpSettings;
 use crate::live::{Executor, Live};
+use crate::metrics::Metrics;
 
 pub use health::{NotReady, Readiness};
 pub use persisted::PersistedQueries;
@@ -49,6 +51,10 @@ pub struct Gateway<E> {
     pub persisted: PersistedQueries,
     /// Says whether the server can do its work.
     pub readiness: Readiness,
+    /// Numbers about the parts.
+    pub metrics: Metrics,
+    /// Whether they are for everybody, and not for the admin role alone.
+    pub are_metrics_open: bool,
 }
 
 /// All routes.
@@ -66,6 +72,7 @@ pub fn router<E: Executor>(gateway: Gateway<E>) -> Router {
         .route("/", get(console::page))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz::<E>))
+        .route("/metrics", get(metrics::show::<E>))
         .fallback(respond::not_found)
         .method_not_allowed_fallback(respond::method_not_allowed)
         .with_state(gateway)

@@ -173,7 +173,14 @@ impl TestServer {
             async move { reasons }.boxed()
         });
         let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
-        let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), persisted, readiness });
+        let router = router(Gateway {
+            live: Arc::new(live),
+            settings: settings.http.clone(),
+            persisted,
+            readiness,
+            metrics: crate::metrics::Metrics::default(),
+            are_metrics_open: settings.server.is_loopback(),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let listener = drop_stalled(listener, settings.live.live_write_timeout + STALL_GRACE);

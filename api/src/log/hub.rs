@@ -314,6 +314,12 @@ impl Hub {
         self.ring().after(position, limit)
     }
 
+    /// The event at this position, if it is one of the newest.
+    pub fn recent(&self, position: Position) -> Option<Arc<Event>> {
+        let before = Position::new(position.get() - 1).ok()?;
+        self.in_ring(before, 1)?.into_iter().next()
+    }
+
     /// Returns once the hub has read beyond this position.
     pub async fn changed(&self, position: Position) {
         let mut tail = self.inner.tail.subscribe();

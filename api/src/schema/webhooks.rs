@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use entity::delivery::Status as DeliveryStatus;
-use entity::webhook::Status;
+use entity::webhook::{Ordering, Status};
 use entity::{DeliveryId, Position, WebhookId};
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
@@ -24,7 +24,9 @@ use crate::store::writer::{Key, Violation};
 use crate::webhook::registry::{
     self, Created, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, Snapshot, WebhookPatch,
 };
+use crate::webhook::retry::Schedule;
 use crate::webhook::row::Webhook;
+use crate::webhook::sending::{Sending, SendingInput};
 
 /// What the fields work with.
 pub(crate) struct Webhooks<'a> {
@@ -205,7 +207,6 @@ impl Webhooks<'_> {
             "events": webhook.events,
             "description": webhook.description,
             "headers": headers,
-            "ordering": "NONE",
             "maxInFlight": webhook.max_in_flight,
             "status": webhook.status.to_value(),
             "statusReason": webhook.status_reason,
@@ -219,6 +220,7 @@ impl Webhooks<'_> {
             "createdAt": format_instant(webhook.created_at),
             "updatedAt": format_instant(webhook.updated_at),
         }));
+        object.extend(sending_object(&webhook.sending));
         for field in self.operation.sub_fields(selected, "Webhook") {
             if field.name == "deliveries" {
                 object.insert(tree::slot(&field), self.deliveries(&field, webhook.id).await?);
@@ -252,6 +254,7 @@ impl Webhooks<'_> {
             description: input.text("description").map(str::to_owned),
             headers: headers(input).unwrap_or_default(),
             max_in_flight: input.int("maxInFlight").unwrap_or_default(),
+            sending: sending(input),
             verify: input.get("verify").and_then(Value::as_bool).unwrap_or_default(),
         };
         let created = self.registry.create(self.principal, new, key).await;
@@ -289,6 +292,7 @@ impl Webhooks<'_> {
             description: input.0.get("description").map(|text| text.as_str().map(str::to_owned)),
             headers: headers(input),
             max_in_flight: input.int("maxInFlight"),
+            sending: sending(input),
             status: input.text("status").and_then(|name| Status::try_from_value(&name.to_owned()).ok()),
             verify: input.get("verify").and_then(Value::as_bool),
             roles: input.texts("roles").map(|roles| roles.into_iter().map(str::to_owned).collect()),
@@ -342,6 +346,34 @@ fn document(input: &Arguments) -> Result<Document, GraphqlError> {
     };
     let events = input.texts("events").map(|names| names.into_iter().map(str::to_owned).collect());
     Ok(Document { query: input.text("query").map(str::to_owned), variables, events })
+}
+
+fn sending(input: &Arguments) -> SendingInput {
+    // What is given as null is taken away.
+    let given = |name: &str| input.0.get(name);
+    let waits = |value: &Value| value.as_array().map(|waits| waits.iter().filter_map(Value::as_i64).collect());
+    let batch = |value: &Value| value["maxEvents"].as_i64().zip(value["maxWaitMs"].as_i64());
+    SendingInput {
+        ordering: input.text("ordering").and_then(|name| Ordering::try_from_value(&name.to_owned()).ok()),
+        rate_limit: given("rateLimit").map(Value::as_i64),
+        retry_schedule: given("retrySchedule").map(waits),
+        timeout_ms: given("timeoutMs").map(Value::as_i64),
+        batch: given("batch").map(batch),
+    }
+}
+
+fn sending_object(sending: &Sending) -> Object {
+    into_object(json!({
+        "ordering": sending.ordering.to_value(),
+        "rateLimit": sending.rate_limit,
+        "retrySchedule": sending.schedule.as_ref().map(Schedule::waits_s),
+        "timeoutMs": sending.timeout.map(|timeout| timeout.as_millis() as i64),
+        "batch": sending.batching.map(|batching| json!({
+            "__typename": "WebhookBatch",
+            "maxEvents": batching.max_events,
+            "maxWaitMs": batching.max_wait.as_millis() as i64,
+        })),
+    }))
 }
 
 fn headers(input: &Arguments) -> Option<Vec<(String, String)>> {

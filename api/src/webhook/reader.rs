@@ -10,13 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use entity::{EventId, Position};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use super::ledger::Recorded;
 use super::message::Message;
 use super::render::RenderError;
 use super::target::Target;
 use super::window::Progress;
-use crate::catalog::Catalog;
 use crate::log::{self, Event, Hub};
 
 /// Events taken from the log at a time; also how many events that are not for the webhook are passed over before its
@@ -46,7 +46,11 @@ pub struct Fresh {
     /// The event.
     pub message: EventId,
     /// `order_line.updated`
-    pub event: String,
+    pub event: Arc<str>,
+    /// The row that has changed.
+    pub node: Uuid,
+    /// When, in microseconds since 1970.
+    pub at: i64,
     /// The message.
     pub body: Bytes,
 }
@@ -55,8 +59,6 @@ pub struct Fresh {
 pub struct Reader {
     /// The log.
     pub hub: Hub,
-    /// Names the resources.
-    pub catalog: Arc<Catalog>,
     /// Has the webhook's document, which may change while the reader runs.
     pub target: watch::Receiver<Arc<Target>>,
     /// Where to begin.
@@ -135,8 +137,8 @@ impl Reader {
     /// The message about an event, if it is for the webhook. Tries until it can be rendered: leaving it out would lose it.
     async fn message(&mut self, event: &Event, sequence: i64) -> Result<Option<Fresh>, Closed> {
         let rendered = loop {
-            let follower = Arc::clone(&self.target.borrow().follower);
-            match follower.render(event).await {
+            let group = Arc::clone(&self.target.borrow().group);
+            match group.render(event).await {
                 Ok(rendered) => break rendered,
                 Err(RenderError(error)) => {
                     tracing::warn!(event.position = %event.position, %error, "an event cannot be rendered; trying again");
@@ -148,16 +150,24 @@ impl Reader {
             }
         };
         let Some(rendered) = rendered else { return Ok(None) };
-        let name = format!("{}.{}", self.catalog.resource(event.resource).prefix, event.kind.verb());
         let body = Message {
-            event: &name,
+            event: &rendered.event,
             occurred_at: event.at,
-            cursor: &self.hub.cursor(event.position),
+            cursor: &rendered.cursor,
             sequence: Some(sequence),
             data: &rendered.data,
             errors: rendered.errors.as_deref(),
         }
         .body();
-        Ok(Some(Fresh { position: event.position, sequence, message: event.id, event: name, body }))
+        let event_name = Arc::clone(&rendered.event);
+        Ok(Some(Fresh {
+            position: event.position,
+            sequence,
+            message: event.id,
+            event: event_name,
+            node: event.row_id,
+            at: event.at,
+            body,
+        }))
     }
 }

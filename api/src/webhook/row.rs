@@ -8,6 +8,7 @@ use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
 
 use super::keys::{SealedHeaders, SealedKeys};
+use super::sending::Sending;
 use crate::auth::{self, Principal};
 use crate::database::{Error, Record};
 
@@ -30,6 +31,8 @@ pub struct Webhook {
     pub headers: SealedHeaders,
     /// Most requests at the same time, at least 1.
     pub max_in_flight: u16,
+    /// Order, pace, batches and attempts.
+    pub sending: Sending,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled.
@@ -61,10 +64,11 @@ impl Webhook {
     /// The columns that [`Webhook::read`] expects, in order.
     pub(super) const COLUMNS: &'static str = "id, url, query, variables, events, description, headers, \
          CAST(max_in_flight AS bigint), status, status_reason, owner, principal, keys, position, sequence, created_at, \
-         updated_at, verify_key, verified_at";
+         updated_at, verify_key, verified_at, ordering, CAST(rate_limit AS bigint), retry_schedule, \
+         CAST(timeout_ms AS bigint), CAST(batch_max_events AS bigint), CAST(batch_max_wait_ms AS bigint)";
 
     /// How many there are: what a statement gives beside them stands from here on.
-    pub(super) const COLUMN_COUNT: usize = 19;
+    pub(super) const COLUMN_COUNT: usize = 25;
 
     pub(super) fn read(record: &Record) -> Result<Self, Error> {
         Ok(Self {
@@ -87,6 +91,7 @@ impl Webhook {
             updated_at: record.need_int(16)?,
             verify_key: record.text(17)?.map(auth::Secret::new),
             verified_at: record.int(18)?,
+            sending: Sending::read(record, 19)?,
         })
     }
 

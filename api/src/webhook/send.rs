@@ -19,7 +19,9 @@ use super::retry::parse_retry_after;
 pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// Common servers close idle connections after 5 s; a request that meets a closing connection is lost and retried.
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(4);
-const MAX_IDLE_CONNECTIONS_PER_HOST: usize = 64;
+/// As many as one webhook may have in flight. They are kept by host, and each leads to the address that was checked when it
+/// was made.
+const MAX_IDLE_CONNECTIONS_PER_HOST: usize = 256;
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
@@ -158,8 +160,7 @@ async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) 
     attempt.address = response.remote_addr().map(|address| address.to_string());
     attempt.error = AttemptError::of_status(status);
     if attempt.error.is_some() {
-        let header = response.headers().get(header::RETRY_AFTER).map(HeaderValue::to_str);
-        attempt.retry_after = header.and_then(|h| parse_retry_after(h.ok()?, SystemTime::now()));
+        attempt.retry_after = retry_after(response.headers());
     }
     let mut body = Vec::new();
     while body.len() < MAX_RESPONSE_BYTES
@@ -169,6 +170,13 @@ async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) 
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
     attempt.response_body = Some(String::from_utf8_lossy(&body).replace('\0', "\u{fffd}"));
+}
+
+/// What the receiver asks for. It says a date by its own clock, so that is the one to count from.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let now = text(header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    parse_retry_after(text(header::RETRY_AFTER)?, now.unwrap_or_else(SystemTime::now))
 }
 
 #[cfg(test)]

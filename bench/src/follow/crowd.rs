@@ -157,6 +157,14 @@ impl Crowd {
         self.orders.send_replace(Order::Return(within));
     }
 
+    /// Everybody breaks off and comes back at once, with connections that nobody knows yet how much they can take.
+    pub async fn start_afresh(&mut self) -> Result<()> {
+        self.leave().await?;
+        self.come_back(Duration::ZERO);
+        let (shared, size) = (Rc::clone(&self.shared), self.size);
+        self.until("everybody is back", move || (shared.state.borrow().present == size).then_some(())).await
+    }
+
     /// What was measured since the last call.
     pub fn latencies(&self) -> Latencies {
         std::mem::take(&mut self.shared.state.borrow_mut().latencies)
@@ -234,6 +242,7 @@ impl Shared {
         let variables = after.map(|after| Map::from_iter([("after".to_owned(), json!(after))])).unwrap_or_default();
         socket.subscribe("1", asking.query, &Value::Object(variables)).await?;
         self.state.borrow_mut().present += 1;
+        self.progress.notify_waiters();
         Ok(socket)
     }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -22,16 +23,21 @@ const MAX_FRAME_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Dial {
     /// The `authorization` header; anonymous without.
     pub authorization: Option<String>,
-    /// The size of the receive buffer; else the system's choice, which takes in megabytes for a client that does not
-    /// read.
-    pub receive_buffer_bytes: Option<u32>,
+    /// As over a network. Loopback has segments of 64 KiB, and a server's system takes in megabytes for a client that
+    /// does not read.
+    pub is_far: bool,
 }
+
+/// Of a client that is far away.
+const SEGMENT_BYTES: u32 = 1_448;
+const RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
 
 impl Dial {
     pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(bytes) = self.receive_buffer_bytes {
-            socket.set_recv_buffer_size(bytes)?;
+        if self.is_far {
+            SockRef::from(&socket).set_tcp_mss(SEGMENT_BYTES)?;
+            socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         }
         let stream = socket.connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
@@ -73,11 +79,16 @@ pub struct Socket {
 impl Socket {
     /// Connects and upgrades; says nothing yet.
     pub async fn open(address: SocketAddr, dial: &Dial) -> Result<Self> {
+        Self::open_as(address, dial, "graphql-transport-ws").await
+    }
+
+    /// The same with another subprotocol.
+    pub async fn open_as(address: SocketAddr, dial: &Dial, protocol: &str) -> Result<Self> {
         let mut stream = dial.connect(address).await?;
         let request = format!(
             "GET /graphql HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
              sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             sec-websocket-protocol: graphql-transport-ws\r\n{}\r\n",
+             sec-websocket-protocol: {protocol}\r\n{}\r\n",
             dial.headers()
         );
         stream.write_all(request.as_bytes()).await?;
@@ -172,6 +183,11 @@ impl Socket {
     /// Breaks the connection as a lost network does; the port is free at once.
     pub fn reset(self) -> Result<()> {
         Ok(self.stream.set_zero_linger()?)
+    }
+
+    /// Sends nothing more; may still receive.
+    pub async fn finish(&mut self) -> Result<()> {
+        Ok(self.stream.shutdown().await?)
     }
 
     /// Says goodbye, and leaves.

@@ -20,15 +20,13 @@ const SUBSCRIBE: &str =
 const SUBSCRIBERS: usize = 1_000;
 const SLOW_SHARE: usize = 10;
 /// Large events fill the buffers of the system soon.
-const PADDING_BYTES: usize = 4 * 1024;
-const WRITES_PER_SECOND: u64 = 40;
+const PADDING_BYTES: usize = 12 * 1024;
+const WRITES_PER_SECOND: u64 = 20;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Of what it was.
 const MOST: f64 = 1.2;
 /// The ring of the hub (128 MiB), and for each slow one what is collected before a flush (256 KiB).
 const MOST_GROWTH_MEBIBYTES: f64 = 128.0 + 0.25 * (SUBSCRIBERS / SLOW_SHARE) as f64;
-/// A client that asks the system for no more than it needs.
-const RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
 
 /// Measures.
 pub async fn run(binary: &Path, place: &Place, args: &LiveArgs) -> Result<Report> {
@@ -36,7 +34,7 @@ pub async fn run(binary: &Path, place: &Place, args: &LiveArgs) -> Result<Report
     let mut stage = Stage::start(binary, place, &["--live-write-timeout", &timeout]).await?;
     let (size, slow_size) = (args.scaled(SUBSCRIBERS), args.scaled(SUBSCRIBERS / SLOW_SHARE));
     let mut others = stage.crowd_asking(SUBSCRIBE, size - slow_size, Dial::default()).await?;
-    let dial = Dial { receive_buffer_bytes: Some(RECEIVE_BUFFER_BYTES), ..Dial::default() };
+    let dial = Dial { is_far: true, ..Dial::default() };
     let mut slow = stage.crowd_asking(SUBSCRIBE, slow_size, dial).await?;
     // Long enough that the slow ones are found out while the others are measured, and short enough that they read again
     // while the server is still saying goodbye.
@@ -58,6 +56,8 @@ pub async fn run(binary: &Path, place: &Place, args: &LiveArgs) -> Result<Report
         let (p99, total) = phase(&mut stage, &mut others).await?;
         before.push(p99.as_f64());
         slow.everybody_has(total).await?;
+        // The longer a connection has been good, the more the system takes in for it.
+        slow.start_afresh().await?;
         slow.pause();
         let (p99, total) = phase(&mut stage, &mut others).await?;
         during.push(p99.as_f64());

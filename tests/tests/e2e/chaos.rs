@@ -5,7 +5,12 @@ use serde_json::json;
 use tandem_tests::tool::{tool, try_out};
 use tandem_tests::{Caller, Case, on_both, seed, shop};
 
-on_both!(disconnects_and_kills_lose_nothing, replicas_are_the_database, many_clients_of_every_kind_see_the_same,);
+on_both!(
+    disconnects_and_kills_lose_nothing,
+    replicas_are_the_database,
+    many_clients_of_every_kind_see_the_same,
+    garbage_does_no_harm,
+);
 
 async fn disconnects_and_kills_lose_nothing(case: &Case) {
     let seed = seed().to_string();
@@ -49,4 +54,10 @@ async fn many_clients_of_every_kind_see_the_same(case: &Case) {
     assert!(deliveries > 100, "events arrived: {printed}");
     let log = admin.data("{ changes(first: 1) { nodes { position } } }", json!({})).await;
     assert_eq!(log["changes"]["nodes"][0]["position"], json!("1"));
+}
+
+async fn garbage_does_no_harm(case: &Case) {
+    let seed = seed().to_string();
+    let printed = try_out(case.backend, &["fuzz", "--seconds", "8", "--seed", &seed]).await;
+    assert!(printed.contains("subscriptions"), "it has done something: {printed}");
 }

@@ -1,6 +1,6 @@
 //! Rights of a socket that change with its token, the end of a token, and how a stopping server lets its clients go.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use tandem_tests::caller::{JWT_SECRET, sign};
@@ -107,19 +107,20 @@ type Doc @resource @auth(rules: [{ allow: WHERE, filter: { team: { eq: "$claims.
     }
 }
 
-fn token_for(lifetime: Duration) -> String {
+/// One that ends so many seconds from now.
+fn token_for(seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
-    let claims = json!({"sub": "kate", "roles": ["catalog"], "exp": (now + lifetime).as_secs()});
+    let claims = json!({"sub": "kate", "roles": ["catalog"], "exp": now.as_secs() as i64 + seconds});
     let claims: Map<String, Value> = claims.as_object().cloned().unwrap_or_default();
     sign(&claims, JWT_SECRET)
 }
 
 async fn a_socket_ends_with_its_token_unless_it_gets_a_newer_one(case: &Case) {
     let server = case.server().await;
-    let short = || Some(token_for(Duration::from_secs(5)));
+    let short = || Some(token_for(5));
     let mut expiring = Live::connect(server.address(), short()).await;
     let mut renewed = Live::connect(server.address(), short()).await;
-    renew(&mut renewed, &token_for(Duration::from_secs(600))).await;
+    renew(&mut renewed, &token_for(600)).await;
     assert!(matches!(renewed.receive().await, Incoming::Pong));
     match expiring.receive().await {
         Incoming::Closed(code, reason) => assert_eq!((code, reason.contains("expired")), (4403, true), "{reason}"),
@@ -129,7 +130,7 @@ async fn a_socket_ends_with_its_token_unless_it_gets_a_newer_one(case: &Case) {
     renewed.send(json!({"type": "ping"})).await;
     assert!(matches!(renewed.receive().await, Incoming::Pong), "the newer token counts");
     // One that has ended already is no token.
-    renew(&mut renewed, &token_for(Duration::ZERO)).await;
+    renew(&mut renewed, &token_for(-3_600)).await;
     assert!(matches!(renewed.receive().await, Incoming::Closed(4403, _)));
 }
 

@@ -23,7 +23,15 @@ fn add_webhook(builder: &mut Builder) {
         output("description", "String", "For people."),
         output("headers", "[WebhookHeader!]!", "Headers that are sent along."),
         output("ordering", "WebhookOrdering!", "Which deliveries wait for which."),
-        output("maxInFlight", "Int!", "How many deliveries may be on their way at the same time."),
+        output("maxInFlight", "Int!", "How many requests may be on their way at the same time."),
+        output("rateLimit", "Int", "How many requests may start in a second; null for no limit."),
+        output(
+            "retrySchedule",
+            "[Int!]",
+            "The seconds from the end of one attempt to the next one; null for the server's schedule.",
+        ),
+        output("timeoutMs", "Int", "The milliseconds that one attempt may take; null for the server's limit."),
+        output("batch", "WebhookBatch", "How events are sent together; null if each has a request of its own."),
         output("status", "WebhookStatus!", "Whether events are delivered."),
         output("statusReason", "String", "Why it is not enabled, if the server decided so."),
         output("owner", "String!", "The `sub` of who registered it; it acts with their rights."),
@@ -71,8 +79,25 @@ fn add_webhook(builder: &mut Builder) {
     builder.enumeration(
         "WebhookOrdering",
         "Which deliveries of a webhook wait for which.",
-        [("NONE", "None: first attempts start in log order, and a failing one holds up nothing.")],
+        [
+            ("NONE", "None: first attempts start in log order, and a failing one holds up nothing."),
+            (
+                "PER_NODE",
+                "Those of a node wait for each other: a delivery is sent when the ones before it of the same node have \
+                 succeeded, or have failed for good. Other nodes go on.",
+            ),
+            (
+                "STRICT",
+                "All wait for each other: a delivery is sent when all before it have succeeded, or have failed for good. \
+                 There is one request at a time.",
+            ),
+        ],
     );
+    let fields = vec![
+        output("maxEvents", "Int!", "The most events of one request."),
+        output("maxWaitMs", "Int!", "The milliseconds that the first event of a request waits for others."),
+    ];
+    builder.object("WebhookBatch", "How the events of a webhook are sent together.", &[], fields);
     builder.enumeration(
         "WebhookStatus",
         "Whether a webhook's events are delivered.",
@@ -95,11 +120,19 @@ fn add_webhook(builder: &mut Builder) {
 fn add_deliveries(builder: &mut Builder) {
     let fields = vec![
         output("id", "ID!", "The id of the delivery."),
-        output("messageId", "ID!", "The `webhook-id` that is sent: the id of the event, the same on every attempt."),
+        output(
+            "messageId",
+            "ID!",
+            "The id of the event: the `webhook-id` that is sent, or its `id` in a batch. The same on every attempt.",
+        ),
         output("type", "String!", "The name of the event, such as `order_line.updated`."),
         output("sequence", "BigInt", "Counts the events of this webhook in log order: 1, 2, 3 …"),
         output("status", "DeliveryStatus!", "What became of it."),
-        output("nextAttemptAt", "DateTime", "When it is tried next; null if it is not tried again."),
+        output(
+            "nextAttemptAt",
+            "DateTime",
+            "When it is tried next; null if it is not tried again, or waits for an earlier delivery.",
+        ),
         output("body", "String", "The body that is sent; null if it is no longer kept."),
         output("attempts", "[DeliveryAttempt!]!", "The requests that were made for it, the first one first."),
     ];
@@ -108,7 +141,7 @@ fn add_deliveries(builder: &mut Builder) {
     builder.object("DeliveryConnection", "A page of deliveries.", &[], fields);
     shared::add_edge(builder, "DeliveryEdge", "Delivery");
     let statuses = [
-        ("PENDING", "It failed so far and will be tried again."),
+        ("PENDING", "It failed so far and will be tried again, or it waits for an earlier one that did."),
         ("SUCCEEDED", "The receiver answered with a 2xx status."),
         ("FAILED", "All attempts failed."),
     ];
@@ -120,7 +153,7 @@ fn add_deliveries(builder: &mut Builder) {
         output("statusCode", "Int", "The HTTP status of the answer, if there was one."),
         output("address", "String", "The IP address and port that it went to, if it got that far."),
         output("error", "DeliveryError", "Why it failed; null if it did not."),
-        output("responseBody", "String", "The first 16 KiB of the answer's body."),
+        output("responseBody", "String", "The first 16 KiB of the answer's body, or 1 KiB if it was sent in a batch."),
     ];
     builder.object("DeliveryAttempt", "One HTTP request of a delivery.", &[], fields);
     let fields = vec![
@@ -146,14 +179,26 @@ fn add_mutations(builder: &mut Builder) {
         vec![input("name", "String!", "Its name."), input("value", "String!", "Its value, shown to nobody later.")];
     builder.input_object("WebhookHeaderInput", "A header of the requests to a webhook.", header);
 
+    let batch = vec![
+        input("maxEvents", "Int!", "The most events of one request, from 1 to 1000."),
+        input(
+            "maxWaitMs",
+            "Int!",
+            "The milliseconds that the first event of a request waits for others, from 0 to 60000.",
+        )
+        .default(1000),
+    ];
+    builder.input_object("WebhookBatchInput", "How the events of a webhook are sent together.", batch);
+
     let mut fields = vec![input("url", "String!", "Where events are POSTed to.")];
     fields.extend(document_fields());
     fields.push(
         input("ordering", "WebhookOrdering!", "Which deliveries wait for which.")
             .default(Value::Enum(Name::new("NONE"))),
     );
-    let in_flight = "How many deliveries may be on their way at the same time.";
+    let in_flight = "How many requests may be on their way at the same time; 1 with the ordering STRICT.";
     fields.push(input("maxInFlight", "Int!", in_flight).default(16));
+    fields.extend(sending_fields());
     let verify = "Whether its receiver has to confirm first that it wants the events: by echoing the `data.challenge` of a \
                   message of the type `tandem.challenge`, or by the handshake of CloudEvents. Another URL has to confirm anew.";
     fields.push(input("verify", "Boolean!", verify).default(false));
@@ -177,6 +222,7 @@ fn add_mutations(builder: &mut Builder) {
     fields.extend(document_fields());
     fields.push(input("ordering", "WebhookOrdering", "Which deliveries wait for which."));
     fields.push(input("maxInFlight", "Int", in_flight));
+    fields.extend(sending_fields());
     fields.push(input("status", "WebhookStatus", "PAUSED pauses it, ENABLED resumes it or enables it again."));
     let verify = "true asks its receiver (again) to confirm that it wants the events, and delivers none before; false does \
                   without.";
@@ -235,5 +281,26 @@ fn document_fields() -> [Input; 5] {
         input("events", "[String!]", "Instead of `query`: event names, `product.created`, `order.*` or `*`."),
         input("description", "String", "For people."),
         input("headers", "[WebhookHeaderInput!]", "Headers that are sent along."),
+    ]
+}
+
+fn sending_fields() -> [Input; 4] {
+    [
+        input("rateLimit", "Int", "How many requests may start in a second, from 1 to 10000; null for no limit."),
+        input(
+            "retrySchedule",
+            "[Int!]",
+            "The seconds from the end of one attempt to the next one, at most 29; null for the server's schedule.",
+        ),
+        input(
+            "timeoutMs",
+            "Int",
+            "The milliseconds that one attempt may take, from 100 to 60000; null for the server's limit.",
+        ),
+        input(
+            "batch",
+            "WebhookBatchInput",
+            "Sends events together, as a list in one request; null sends each in a request of its own.",
+        ),
     ]
 }

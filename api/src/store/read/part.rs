@@ -96,11 +96,7 @@ pub(super) fn push(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl
         sql.push(after);
     };
     if is_sized(ty) {
-        let as_text = sql.dialect() == Dialect::Postgres && !is_text(ty);
-        let length = if as_text { ("octet_length(CAST(", " AS text))") } else { ("octet_length(", ")") };
-        sql.push(if is_nullable { "coalesce(" } else { "" });
-        wrapped(sql, length.0, length.1);
-        sql.push(if is_nullable { ",-1)" } else { "" });
+        push_length(sql, ty, is_nullable, &value);
         // Of a null, nothing is joined.
         return wrapped(sql, ",", "");
     }
@@ -117,6 +113,34 @@ pub(super) fn push(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl
         (Dialect::Postgres, true) => wrapped(sql, "coalesce(CAST(", " AS text),'!')"),
         (Dialect::Sqlite | Dialect::Postgres, false) => value(sql),
     }
+}
+
+fn push_length(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl Fn(&mut Sql)) {
+    let as_text = sql.dialect() == Dialect::Postgres && !is_text(ty);
+    let (before, after) = if as_text { ("octet_length(CAST(", " AS text))") } else { ("octet_length(", ")") };
+    sql.push(if is_nullable { "coalesce(" } else { "" }).push(before);
+    value(sql);
+    sql.push(after).push(if is_nullable { ",-1)" } else { "" });
+}
+
+/// Adds the arguments of a column of a joined row, all of them null if its column `id` is: then there is no row. Each argument
+/// that says something of a null value has to be kept from doing so.
+pub(super) fn push_joined(sql: &mut Sql, ty: &FieldType, is_nullable: bool, (alias, id): (&str, &str), column: &str) {
+    let value = |sql: &mut Sql| {
+        sql.column(alias, column);
+    };
+    if !is_nullable {
+        return push(sql, ty, false, value);
+    }
+    sql.push("CASE WHEN ").column(alias, id).push(" IS NOT NULL THEN ");
+    if !is_sized(ty) {
+        push(sql, ty, true, value);
+        sql.push(" END");
+        return;
+    }
+    push_length(sql, ty, true, value);
+    sql.push(" END,");
+    value(sql);
 }
 
 /// Whether PostgreSQL holds it as text.

@@ -106,6 +106,14 @@ impl Shape {
         known.unwrap_or_else(|| self.push(Slot::Column(field)))
     }
 
+    /// The slots that are columns.
+    pub(super) fn columns(&self) -> impl Iterator<Item = FieldId> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Column(field) => Some(*field),
+            Slot::Test(_) | Slot::ToOne { .. } | Slot::List(_) => None,
+        })
+    }
+
     /// Adds a slot; gives its place.
     pub fn push(&mut self, slot: Slot) -> usize {
         self.slots.push(slot);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::store::writer::{Code, Violation};
 use crate::webhook::message::CustomHeaders;
+use crate::webhook::sending::SendingInput;
 
 /// Longest document, in bytes.
 pub const MAX_QUERY_LENGTH: usize = 64 * 1024;
@@ -33,6 +34,8 @@ pub struct NewWebhook {
     pub headers: Vec<(String, String)>,
     /// Most requests at the same time.
     pub max_in_flight: i64,
+    /// Order, pace, batches and attempts.
+    pub sending: SendingInput,
     /// Whether its receiver has to confirm that it wants the events.
     pub verify: bool,
 }
@@ -67,6 +70,8 @@ pub struct WebhookPatch {
     pub headers: Option<Vec<(String, String)>>,
     /// Most requests at the same time.
     pub max_in_flight: Option<i64>,
+    /// Order, pace, batches and attempts.
+    pub sending: SendingInput,
     /// Pauses it, resumes it, or enables it again; DISABLED is for the server alone.
     pub status: Option<Status>,
     /// Whether its receiver has to confirm it from now on; `true` asks it again.

@@ -42,6 +42,7 @@ use super::egress::Guard;
 use super::keys::{SealedHeaders, SealedKeys, Signer};
 use super::render::Render;
 use super::row::{Webhook, encode_principal};
+use super::sending::Sending;
 use super::signature::Secret;
 use super::vault::Vault;
 use crate::auth::{Principal, RoleNames};
@@ -192,6 +193,7 @@ impl Registry {
         let document = self.check_document(new.document, principal, &mut errors);
         let headers = input::check_headers(&new.headers, &mut errors);
         input::check_max_in_flight(new.max_in_flight, &mut errors);
+        let sending = Sending::default().with(&new.sending, &mut errors);
         new.description.iter().for_each(|text| input::check_description(text, &mut errors));
         let (Some(url), Some(document), true) = (url, document, errors.is_empty()) else {
             return Err(Error::Refused(errors));
@@ -202,18 +204,22 @@ impl Registry {
         let confirmation = new.verify.then(Confirmation::new);
         let status = if new.verify { Status::Unverified } else { Status::Enabled };
         let mut sql = self.sql(
-            "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, ordering, \
-             max_in_flight, status, owner, principal, keys, verify_key, verify_at, position, sequence, created_at, \
-             updated_at, lease_until, lease_fence, failures) SELECT ",
+            "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, max_in_flight, \
+             status, owner, principal, keys, verify_key, verify_at, position, sequence, created_at, updated_at, \
+             lease_until, lease_fence, failures, ",
         );
+        Sending::push_names(&mut sql);
+        sql.push(") SELECT ");
         let now = now_micros();
         sql.bind(id.get()).push(", ").bind(url).push(", ").bind(document.query);
         sql.push(", ").bind(document.variables.map(variables_text)).push(", ").bind(document.events.map(events_text));
-        sql.push(", ").bind(new.description).push(", ").bind(headers.to_json()).push(", 'NONE', ");
-        sql.bind(new.max_in_flight as i32).push(", ").bind(status.to_value()).push(", ").bind(owner.clone());
-        sql.push(", ").bind(encode_principal(principal)).push(", ").bind(keys.to_json());
+        sql.push(", ").bind(new.description).push(", ").bind(headers.to_json());
+        sql.push(", ").bind(new.max_in_flight as i32).push(", ").bind(status.to_value());
+        sql.push(", ").bind(owner.clone()).push(", ").bind(encode_principal(principal)).push(", ").bind(keys.to_json());
         sql.push(", ").bind(confirmation.map(|new| new.key)).push(", ").bind(new.verify.then_some(now));
-        sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0 FROM tandem_head AS h WHERE ");
+        sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0, ");
+        sending.push_values(&mut sql);
+        sql.push(" FROM tandem_head AS h WHERE ");
         sql.push("(SELECT COUNT(*) FROM tandem_webhook WHERE owner = ").bind(owner);
         sql.push(") < ").bind(MAX_WEBHOOKS_PER_OWNER);
         let written = self.write(sql, key).await?;
@@ -258,6 +264,7 @@ impl Registry {
         let owner = self.check_roles(principal, &current, patch.roles, &mut errors);
         let document = self.check_new_document(&current, owner.as_ref(), patch.document, &mut errors);
         let headers = patch.headers.map(|headers| input::check_headers(&headers, &mut errors));
+        let sending = current.sending.with(&patch.sending, &mut errors);
         patch.max_in_flight.iter().for_each(|count| input::check_max_in_flight(*count, &mut errors));
         patch.description.iter().flatten().for_each(|text| input::check_description(text, &mut errors));
         if matches!(patch.status, Some(Status::Disabled | Status::Unverified)) {
@@ -292,6 +299,10 @@ impl Registry {
         }
         if let Some(headers) = headers {
             sql.push(", headers = ").bind(SealedHeaders::new(&headers, &self.vault, id).to_json());
+        }
+        if sending != current.sending {
+            sql.push(", ");
+            sending.push_assignments(&mut sql);
         }
         if let Some(max_in_flight) = patch.max_in_flight {
             sql.push(", max_in_flight = ").bind(max_in_flight as i32);

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::database::{Error, Record};
 use crate::webhook::row::{Webhook, read_position};
+use crate::webhook::sending::Sending;
 use crate::webhook::signature::PublicKey;
 
 /// A webhook at a moment.
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub headers: Vec<String>,
     /// Most requests at the same time.
     pub max_in_flight: u16,
+    /// Order, pace, batches and attempts.
+    pub sending: Sending,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled.
@@ -68,6 +71,7 @@ impl Snapshot {
             description: webhook.description.clone(),
             headers: webhook.headers.names().map(str::to_owned).collect(),
             max_in_flight: webhook.max_in_flight,
+            sending: webhook.sending.clone(),
             status: webhook.status,
             status_reason: webhook.status_reason.clone(),
             owner: webhook.owner.clone(),
@@ -94,6 +98,7 @@ impl Snapshot {
             "description": shown.description,
             "headers": shown.headers,
             "maxInFlight": shown.max_in_flight,
+            "sending": shown.sending.to_json(),
             "status": shown.status.to_value(),
             "statusReason": shown.status_reason,
             "owner": shown.owner,
@@ -129,6 +134,7 @@ impl Snapshot {
             description: take(parts, "description")?,
             headers: take(parts, "headers")?,
             max_in_flight: take(parts, "maxInFlight")?,
+            sending: Sending::from_json(&parts.remove("sending")?)?,
             status: Status::try_from_value(&take(parts, "status")?).ok()?,
             status_reason: take(parts, "statusReason")?,
             owner: take(parts, "owner")?,

@@ -5,6 +5,7 @@ use entity::webhook::Status as WebhookStatus;
 use serde_json::json;
 
 use super::*;
+use crate::webhook::sending::SendingInput;
 use crate::webhook::testing::{Fixture, Receiver, on_both_databases, principal};
 
 on_both_databases!(
@@ -24,6 +25,7 @@ fn new(url: &str) -> NewWebhook {
         description: None,
         headers: Vec::new(),
         max_in_flight: 16,
+        sending: SendingInput::default(),
         verify: false,
     }
 }
@@ -94,6 +96,7 @@ async fn all_that_is_wrong_is_said_at_once(fixture: &mut Fixture) {
             ("x-v".to_owned(), "\n".to_owned()),
         ],
         max_in_flight: 257,
+        sending: SendingInput::default(),
         verify: false,
     };
     assert_eq!(

@@ -1,12 +1,15 @@
 //! Webhooks, from their registration to what their receivers get.
 
 mod equality;
+mod hostile;
 mod keys;
+mod kills;
 mod lifecycle;
 mod message;
 mod registration;
 mod retry;
 mod roles;
+mod sending;
 mod verification;
 mod verify;
 

@@ -18,6 +18,8 @@ async fn other_roles_are_in_effect_on_the_next_event(case: &Case) {
     let product = add_product(&admin, "SKU-1").await;
     // The cost of a product is for the catalogue team and for admins.
     for (stock, roles) in [(1, json!(["catalog"])), (2, json!([])), (3, json!(["admin"])), (4, json!(["x"]))] {
+        // An event is rendered with the roles that are there when its turn comes.
+        receiver.requests(stock).await;
         admin.done(UPDATE_WEBHOOK, json!({"id": webhook, "roles": roles})).await;
         let shown = alice.data("query($id: ID!) { webhook(id: $id) { roles owner } }", json!({"id": webhook})).await;
         assert_eq!(shown["webhook"], json!({"roles": roles, "owner": "alice"}));
