@@ -73,6 +73,9 @@ impl ObjectPlan {
             fields.push((Key::new(field.key), planned));
         }
         context.check_slots(shape.slots.len())?;
+        // The plans of subscriptions are kept.
+        fields.shrink_to_fit();
+        shape.slots.shrink_to_fit();
         Ok(Self { resource: resource_id, fields })
     }
 
@@ -128,6 +131,9 @@ impl ObjectPlan {
             fields.push((Key::new(field.key), planned));
         }
         context.check_slots(shape.slots.len())?;
+        // The plans of subscriptions are kept.
+        fields.shrink_to_fit();
+        shape.slots.shrink_to_fit();
         Ok(Self { resource: resource_id, fields })
     }
 
