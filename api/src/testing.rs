@@ -8,13 +8,18 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::app::parts::{self, Options, Parts};
-use crate::auth::Principal;
+use crate::auth::{Principal, Secret};
 use crate::catalog;
 use crate::schema::Request;
 use crate::store::tables::Allowed;
 use crate::store::writer;
 use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
+use crate::webhook::verification::Sending;
+use crate::webhook::{registry, vault};
+
+/// 32 zero bytes.
+const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The resource file that ships.
 pub(crate) const STORE: &str = include_str!("../../resources.graphql");
@@ -60,6 +65,9 @@ pub(crate) fn options(url: &str, resources: &str) -> Options {
         webhook_allow: AllowList::loopback(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        webhooks: registry::Settings::default(),
+        sending: Sending::default(),
+        encryption: vault::Source::Given(Secret::new(ENCRYPTION_KEY)),
         debug_extensions: true,
     }
 }

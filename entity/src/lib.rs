@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod lineage;
 pub mod sequence;
+pub mod vault;
 pub mod webhook;
 
 pub use ids::{DeliveryId, Epoch, EventId, Position, TransactionId, WebhookId};

@@ -45,8 +45,8 @@ impl Run {
             let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
             self.step(process::run(docs.env("RUSTDOCFLAGS", "--deny warnings")));
         }
-        // The tests start this binary. Built as part of the workspace, so that it shares its dependencies with them.
-        process::run(&mut cargo(&["build", "--workspace", "--bin", "tandem"]))?;
+        // The tests start these. Built as part of the workspace, so that they share their dependencies with the tests.
+        process::run(&mut cargo(&["build", "--workspace", "--bin", "tandem", "--bin", "tandem-bench"]))?;
         let server = std::env::current_exe()?.with_file_name(format!("tandem{}", std::env::consts::EXE_SUFFIX));
         let (postgres_url, _cluster) = match std::env::var("TEST_POSTGRES_URL") {
             Ok(url) => (url, None),

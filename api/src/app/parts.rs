@@ -18,7 +18,8 @@ use crate::store::{Writer, statistics, writer};
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
-use crate::webhook::{Dispatcher, Wake, dispatcher};
+use crate::webhook::verification::Sending;
+use crate::webhook::{Dispatcher, Verifier, Wake, dispatcher, registry, vault};
 
 /// How long a server waits for the one before it to give up its SQLite file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -38,6 +39,9 @@ pub enum Error {
     /// The types of the API could not be made.
     #[error(transparent)]
     Schema(#[from] schema::Error),
+    /// The key of the secrets in the database is missing or wrong.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
     /// The client that sends to webhooks could not be made.
     #[error("the HTTP client of webhooks cannot be made: {0}")]
     Sender(#[from] reqwest::Error),
@@ -68,6 +72,12 @@ pub struct Options {
     pub webhook_schedule: Schedule,
     /// The deadline of one attempt.
     pub webhook_timeout: Duration,
+    /// What may be set about the registering of webhooks.
+    pub webhooks: registry::Settings,
+    /// Who receivers know this system as.
+    pub sending: Sending,
+    /// Where the key comes from that secrets are encrypted with.
+    pub encryption: vault::Source,
     /// Whether responses say how many statements they took.
     pub debug_extensions: bool,
 }
@@ -102,6 +112,7 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     tasks.spawn(writer_ended);
     let cleaning = idempotency::clean(database.clone(), writer.clone(), shutdown.clone());
     tasks.spawn(cleaning);
+    let vault = vault::unlock(&options.encryption, &database, &writer).await?;
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let sender = Sender::new(guard.clone())?;
     let engine = Engine::new(EngineParts {
@@ -111,13 +122,25 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         hub: hub.clone(),
         guard,
         wake: wake.clone(),
+        vault: vault.clone(),
+        webhooks: options.webhooks,
         debug_extensions,
     })?;
+    let verifier = Verifier::new(
+        engine.registry().clone(),
+        sender.clone(),
+        vault.clone(),
+        options.sending.clone(),
+        options.webhook_schedule.clone(),
+        options.webhook_timeout,
+    );
+    tasks.spawn(verifier.run(shutdown.clone()));
     let (follower, stop) = (engine.clone(), log_stop.clone());
     tasks.spawn(async move { follower.follow(stop).await });
     let settings = dispatcher::Settings {
         schedule: options.webhook_schedule,
         timeout: options.webhook_timeout,
+        origin: options.sending.origin,
         ..dispatcher::Settings::default()
     };
     let parts = dispatcher::Parts {
@@ -128,6 +151,7 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         render: Arc::new(engine.renderer()),
         sender,
         wake,
+        vault,
     };
     let (dispatcher, stop) = (Dispatcher::new(parts, settings), shutdown.clone());
     tasks.spawn(async move {

@@ -117,7 +117,8 @@ fn described(error: &anyhow::Error) -> String {
 
 fn status(error: &anyhow::Error) -> u8 {
     let is_input = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<config::Error>() || cause.is::<KeyError>() || cause.is::<BadInput>()
+        let is_key = matches!(cause.downcast_ref(), Some(parts::Error::Vault(error)) if error.is_setting());
+        is_key || cause.is::<config::Error>() || cause.is::<KeyError>() || cause.is::<BadInput>()
     };
     match error {
         error if error.chain().any(is_input) => 2,

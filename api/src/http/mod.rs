@@ -15,6 +15,7 @@ mod respond;
 mod stall;
 mod stream;
 mod subscribe;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use crate::live::{Executor, Live};
 pub use health::{NotReady, Readiness};
 pub use persisted::PersistedQueries;
 pub use stall::drop_stalled;
+pub use webhooks::routes as webhook_routes;
 
 /// How long a browser may remember that an origin is allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);

@@ -20,8 +20,7 @@ use super::document::{
 use super::follower::follow;
 use super::group::Groups;
 use super::mutation::MutationPlan;
-use super::plan::context::located;
-use super::plan::{Context, Key, Output};
+use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{OperationKind, Request, Response, Subscribed};
@@ -34,7 +33,8 @@ use crate::log::Hub;
 use crate::store::{AsOf, Writer};
 use crate::webhook::Wake;
 use crate::webhook::egress::Guard;
-use crate::webhook::registry::Registry;
+use crate::webhook::registry::{self, Registry};
+use crate::webhook::vault::Vault;
 
 /// Runs GraphQL requests. Cheap to clone.
 #[derive(Clone)]
@@ -60,6 +60,10 @@ pub struct EngineParts {
     pub guard: Guard,
     /// Tells the dispatcher about changed webhooks.
     pub wake: Wake,
+    /// Seals the secrets of webhooks.
+    pub vault: Vault,
+    /// What may be set about webhooks.
+    pub webhooks: registry::Settings,
     /// Whether responses have `extensions.debug`.
     pub debug_extensions: bool,
 }
@@ -90,15 +94,27 @@ impl Engine {
     /// # Errors
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
-        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
-        let documents = Documents::new(types::build(&catalog)?)?;
+        let EngineParts { catalog, database, writer, hub, guard, wake, vault, webhooks, debug_extensions } = parts;
+        let documents = Documents::new(types::build(&catalog)?.sdl)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
-        let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
-        let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
-        let renderer = Arc::new(Renderer { core: Arc::clone(&core) });
-        let registry = Registry::new(database, registry_writer, registry_catalog, renderer, guard, wake);
+        let core = Arc::new(Core { catalog, documents, database, writer, hub, as_of });
+        let registry = Registry::new(registry::Parts {
+            database: core.database.clone(),
+            writer: core.writer.clone(),
+            catalog: Arc::clone(&core.catalog),
+            render: Arc::new(Renderer { core: Arc::clone(&core) }),
+            guard,
+            wake,
+            vault,
+            settings: webhooks,
+        });
         let groups = Arc::new(Groups::new(Arc::clone(&core)));
         Ok(Self { core, registry, groups, debug_extensions })
+    }
+
+    /// The webhooks.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// What the dispatcher renders events with.
@@ -116,7 +132,7 @@ impl Engine {
 
     /// Runs a query or a mutation. A mutation that has begun is finished even if this future is dropped.
     pub async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
-        if let Some(response) = self.core.documents.introspect(&request).await {
+        if let Some(response) = self.core.documents.introspect(&request) {
             return response;
         }
         let prepared = match self.core.documents.prepare(&request.query) {
@@ -230,7 +246,7 @@ impl Engine {
             Ok(None) => webhooks.run(field, &mut out).await,
             Err(error) => Err(error),
         };
-        finish(field, out, result)
+        finish(operation, field, out, result)
     }
 
     async fn run_mutation(
@@ -251,7 +267,7 @@ impl Engine {
             Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
             Err(error) => Err(error),
         };
-        finish(field, out, result)
+        finish(operation, field, out, result)
     }
 
     fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
@@ -295,12 +311,17 @@ fn plan_mutation(
     }
 }
 
-fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlError>) -> Root {
+fn finish(
+    operation: &Operation<'_>,
+    field: &Selected<'_>,
+    mut out: Output<'_>,
+    result: Result<(), GraphqlError>,
+) -> Root {
     let mut is_fatal = false;
     if let Err(error) = result {
         out.bytes.clear();
         out.null();
-        out.errors = vec![located(error, field)];
+        out.errors = vec![located(operation, error, field)];
         is_fatal = field.fields.first().is_some_and(|field| field.ty().is_non_null());
     }
     Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }

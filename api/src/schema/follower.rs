@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::core::{Core, as_of_error};
 use super::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected, write_errors};
-use super::plan::context::{Arguments, bad_input, located};
-use super::plan::{ChangePlan, Context, Key, Output, filter};
+use super::plan::context::{Arguments, bad_input};
+use super::plan::{ChangePlan, Context, Key, Output, filter, located};
 use super::request::{OperationKind, Payload, Request};
 use crate::auth::Principal;
 use crate::catalog::{Catalog, Filter, Needs, ResourceId};
@@ -234,7 +234,7 @@ pub(crate) fn follow(
     let root = operation.root_fields();
     let new_context = if is_strict { Context::strict } else { Context::new };
     Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
-        Some(field) => vec![located(error, field)],
+        Some(field) => vec![located(&operation, error, field)],
         None => vec![error],
     })
 }

@@ -17,12 +17,12 @@ use super::plan::context::{Arguments, bad_input};
 use super::plan::{Context, Output};
 use super::tree;
 use crate::auth::Principal;
-use crate::catalog::datum::format_instant;
+use crate::catalog::datum::{format_instant, now_micros};
 use crate::catalog::type_id;
 use crate::log::{Cursor, Event};
 use crate::store::writer::{Key, Violation};
 use crate::webhook::registry::{
-    self, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, Snapshot, WebhookPatch,
+    self, Created, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, Snapshot, WebhookPatch,
 };
 use crate::webhook::row::Webhook;
 
@@ -52,7 +52,11 @@ pub(crate) fn charge(context: &Context<'_>, selected: &Selected<'_>) -> Result<(
             })
         }
         name => {
-            let payload = if name == "createWebhook" { "CreateWebhookPayload" } else { "UpdateWebhookPayload" };
+            let payload = match name {
+                "createWebhook" => "CreateWebhookPayload",
+                "rotateWebhookSecret" => "RotateWebhookSecretPayload",
+                _ => "UpdateWebhookPayload",
+            };
             let fields = operation.sub_fields(selected, payload);
             fields
                 .iter()
@@ -105,6 +109,7 @@ impl Webhooks<'_> {
                     (Err(violation), _) => refused(registry::Error::Refused(vec![violation]))?,
                     (Ok(key), "createWebhook") => self.create(field, &input, key).await?,
                     (Ok(key), "updateWebhook") => self.update(field, &input, key).await?,
+                    (Ok(key), "rotateWebhookSecret") => self.rotate(field, &input, key).await?,
                     (Ok(key), _) => self.delete(&input, key).await?,
                 };
                 payload.insert("clientMutationId".to_owned(), json!(input.text("clientMutationId")));
@@ -207,6 +212,10 @@ impl Webhooks<'_> {
             "owner": webhook.owner,
             "cursor": self.core.hub.cursor(webhook.position),
             "lag": webhook.lag,
+            "publicKey": webhook.public_key.to_string(),
+            "previousSecretUntil": webhook.previous_until.filter(|until| *until > now_micros()).map(format_instant),
+            "roles": webhook.roles,
+            "verifiedAt": webhook.verified_at.map(format_instant),
             "createdAt": format_instant(webhook.created_at),
             "updatedAt": format_instant(webhook.updated_at),
         }));
@@ -243,11 +252,29 @@ impl Webhooks<'_> {
             description: input.text("description").map(str::to_owned),
             headers: headers(input).unwrap_or_default(),
             max_in_flight: input.int("maxInFlight").unwrap_or_default(),
+            verify: input.get("verify").and_then(Value::as_bool).unwrap_or_default(),
         };
-        match self.registry.create(self.principal, new, key).await {
-            Ok(created) => {
-                let webhook = self.payload_object(field, "CreateWebhookPayload", &created.webhook).await?;
-                let secret = created.secret.map(|secret| secret.expose());
+        let created = self.registry.create(self.principal, new, key).await;
+        self.with_secret(field, "CreateWebhookPayload", created).await
+    }
+
+    async fn rotate(&self, field: &Selected<'_>, input: &Arguments, key: Option<Key>) -> Result<Object, GraphqlError> {
+        let Some(id) = id(input) else { return Ok(not_found()) };
+        let is_revoking = input.get("revokePrevious").and_then(Value::as_bool).unwrap_or_default();
+        let rotated = self.registry.rotate(self.principal, id, is_revoking, key).await;
+        self.with_secret(field, "RotateWebhookSecretPayload", rotated).await
+    }
+
+    async fn with_secret(
+        &self,
+        field: &Selected<'_>,
+        payload: &str,
+        made: Result<Created, registry::Error>,
+    ) -> Result<Object, GraphqlError> {
+        match made {
+            Ok(made) => {
+                let webhook = self.payload_object(field, payload, &made.webhook).await?;
+                let secret = made.secret.map(|secret| secret.expose());
                 Ok(into_object(json!({"webhook": webhook, "secret": secret, "userErrors": []})))
             }
             Err(error) => refused(error),
@@ -263,6 +290,8 @@ impl Webhooks<'_> {
             headers: headers(input),
             max_in_flight: input.int("maxInFlight"),
             status: input.text("status").and_then(|name| Status::try_from_value(&name.to_owned()).ok()),
+            verify: input.get("verify").and_then(Value::as_bool),
+            roles: input.texts("roles").map(|roles| roles.into_iter().map(str::to_owned).collect()),
         };
         match self.registry.update(self.principal, id, patch, key).await {
             Ok(webhook) => {

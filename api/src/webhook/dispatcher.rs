@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::WebhookId;
+use http::HeaderValue;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -19,7 +20,8 @@ use super::render::Render;
 use super::retry::Schedule;
 use super::row::Webhook;
 use super::send::Sender;
-use super::target::Target;
+use super::target::{Target, TargetError};
+use super::vault::Vault;
 use super::wake::Wake;
 use super::worker::{self, Shared};
 use crate::catalog::Catalog;
@@ -50,6 +52,8 @@ pub struct Parts {
     pub sender: Sender,
     /// Shared with the registry.
     pub wake: Wake,
+    /// Opens the keys of webhooks.
+    pub vault: Vault,
 }
 
 /// What may be set.
@@ -62,11 +66,18 @@ pub struct Settings {
     /// How long attempts that are in flight may go on after the server was told to stop. What is cut off is sent again
     /// after the next start.
     pub grace: Duration,
+    /// What receivers that have allowed this system know it by.
+    pub origin: HeaderValue,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { schedule: Schedule::default(), timeout: Duration::from_secs(15), grace: Duration::from_secs(10) }
+        Self {
+            schedule: Schedule::default(),
+            timeout: Duration::from_secs(15),
+            grace: Duration::from_secs(10),
+            origin: HeaderValue::from_static("localhost"),
+        }
     }
 }
 
@@ -75,6 +86,10 @@ pub struct Dispatcher {
     shared: Arc<Shared>,
     render: Arc<dyn Render>,
     wake: Wake,
+    vault: Vault,
+    origin: HeaderValue,
+    /// Webhooks whose secrets this process cannot read, as they were when it tried.
+    unreadable: HashMap<WebhookId, i64>,
     grace: Duration,
     workers: JoinSet<()>,
     running: HashMap<WebhookId, Running>,
@@ -106,6 +121,9 @@ impl Dispatcher {
             shared: Arc::new(shared),
             render: parts.render,
             wake: parts.wake,
+            vault: parts.vault,
+            origin: settings.origin,
+            unreadable: HashMap::new(),
             grace: settings.grace,
             workers: JoinSet::new(),
             running: HashMap::new(),
@@ -188,7 +206,11 @@ impl Dispatcher {
         for (_, running) in self.running.iter().filter(|(id, _)| !ids.contains(id)) {
             running.stop.cancel();
         }
+        self.unreadable.retain(|id, _| ids.contains(id));
         for listed in enabled {
+            if self.unreadable.get(&listed.id) == Some(&listed.updated_at) {
+                continue;
+            }
             match self.running.get(&listed.id) {
                 None if listed.is_free => self.start(listed).await?,
                 None => {}
@@ -224,15 +246,16 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What the worker of a webhook needs; `None` if nothing can be sent for it. Then it is gone, or disabled now.
-    async fn target(&self, id: WebhookId) -> Result<Option<(i64, Arc<Target>)>, ledger::Error> {
+    /// What the worker of a webhook needs; `None` if nothing can be sent for it. Then it is gone, or disabled now, or another
+    /// process may read its secrets.
+    async fn target(&mut self, id: WebhookId) -> Result<Option<(i64, Arc<Target>)>, ledger::Error> {
         let Some(mut webhook) = self.shared.ledger.load(id).await? else { return Ok(None) };
-        let mut target = Target::new(&webhook, &*self.render);
-        if target.is_err()
+        let mut target = Target::new(&webhook, &*self.render, &self.vault, &self.origin);
+        if matches!(target, Err(TargetError::Invalid(_)))
             && let Some(query) = self.rewritten(&webhook)
         {
             webhook.query = query;
-            target = Target::new(&webhook, &*self.render);
+            target = Target::new(&webhook, &*self.render, &self.vault, &self.origin);
             if target.is_ok() {
                 tracing::info!(webhook.id = %id, "the document of a webhook is written anew from its events");
                 self.shared.ledger.rewrite(id, webhook.updated_at, &webhook.query).await?;
@@ -240,7 +263,12 @@ impl Dispatcher {
         }
         match target {
             Ok(target) => Ok(Some((webhook.updated_at, Arc::new(target)))),
-            Err(reason) => {
+            Err(error @ TargetError::Sealed(_)) => {
+                tracing::error!(webhook.id = %id, %error, "this server cannot send for a webhook");
+                self.unreadable.insert(id, webhook.updated_at);
+                Ok(None)
+            }
+            Err(TargetError::Invalid(reason)) => {
                 tracing::warn!(webhook.id = %id, reason, "a webhook is disabled");
                 self.shared.ledger.disable(id, webhook.updated_at, &reason).await?;
                 Ok(None)

@@ -3,14 +3,17 @@
 //! - [`dispatcher`]: one worker for each webhook that this process may send for
 //! - [`reader`], [`window`], `worker`: the log → messages → attempts → outcomes
 //! - [`ledger`], [`row`]: leases, positions, deliveries and attempts in the database
-//! - [`render`], [`target`], [`message`], [`signature`]: what is sent
+//! - [`render`], [`target`], [`message`], [`signature`], [`keys`]: what is sent
+//! - [`vault`]: encryption of what is secret, at rest
 //! - [`egress`], [`send`], [`failure`]: how it is sent, and where to it never is
 //! - [`registry`], [`Wake`]: making, changing and finding webhooks, and telling the dispatcher
+//! - [`verification`]: asks receivers whether they want the events
 //! - [`retry`], [`outcome`]: when it is sent again, and when no more
 
 pub mod dispatcher;
 pub mod egress;
 pub mod failure;
+pub mod keys;
 pub mod ledger;
 pub mod message;
 pub mod outcome;
@@ -24,6 +27,8 @@ pub mod signature;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod vault;
+pub mod verification;
 mod wake;
 pub mod window;
 mod worker;
@@ -31,4 +36,5 @@ mod worker;
 pub use dispatcher::Dispatcher;
 pub use registry::Registry;
 pub use row::Webhook;
+pub use verification::Verifier;
 pub use wake::Wake;

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, Response, Url, redirect};
 use tokio::time::{Instant, timeout_at};
 
@@ -100,7 +100,7 @@ impl Sender {
             response_body: None,
             retry_after: None,
         };
-        match self.request(&outbound, start + outbound.timeout).await {
+        match self.request(Method::POST, &outbound, start + outbound.timeout).await {
             Ok(response) => read(response, start + outbound.timeout, &mut attempt).await,
             Err(error) => attempt.error = Some(error),
         }
@@ -108,14 +108,25 @@ impl Sender {
         attempt
     }
 
-    async fn request(&self, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
+    /// Asks by OPTIONS, and gives status and headers of the answer. Its body is not read, and that of `outbound` not sent.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn options(&self, outbound: &Outbound) -> Result<(StatusCode, HeaderMap), AttemptError> {
+        let outbound = Outbound { body: Bytes::new(), ..outbound.clone() };
+        let response = self.request(Method::OPTIONS, &outbound, Instant::now() + outbound.timeout).await?;
+        Ok((response.status(), response.headers().clone()))
+    }
+
+    async fn request(&self, method: Method, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
         self.guard.check_literal(&outbound.url).map_err(|_| AttemptError::blocked())?;
         let scheme = Scheme::of(&outbound.url).ok_or_else(AttemptError::blocked)?;
         let client = match scheme {
             Scheme::Https => &self.https,
             Scheme::Http => &self.http,
         };
-        let request = client.post(outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
+        let request =
+            client.request(method, outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
         match timeout_at(deadline, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(AttemptError::of_request(&error, scheme == Scheme::Https)),

@@ -21,9 +21,11 @@ use uuid::Uuid;
 
 use super::dispatcher::{Dispatcher, Parts, Settings};
 use super::egress::{AllowList, Guard};
-use super::registry::{Document, NewWebhook, Registry};
+use super::keys::Signer;
+use super::registry::{self, Document, NewWebhook, Registry};
 use super::render::{Follow, Refusal, Render, RenderError, Rendered};
 use super::send::Sender;
+use super::vault::Vault;
 use super::{Wake, Webhook, retry};
 use crate::auth::Principal;
 use crate::catalog::{
@@ -170,6 +172,7 @@ pub struct Fixture {
     pub catalog: Arc<Catalog>,
     pub registry: Registry,
     pub wake: Wake,
+    pub vault: Vault,
     pub owner: Arc<Principal>,
     reading: JoinSet<()>,
     place: Place,
@@ -241,16 +244,19 @@ impl Fixture {
         let reader = hub.clone();
         reading.spawn(async move { reader.run(CancellationToken::new()).await });
         let wake = Wake::default();
-        let registry = Registry::new(
-            database.clone(),
-            writer.clone(),
-            Arc::clone(&catalog),
-            Arc::new(FakeRender),
-            Guard::new(AllowList::loopback()),
-            wake.clone(),
-        );
+        let vault = Vault::new(&[[7; 32]]).unwrap();
+        let registry = Registry::new(registry::Parts {
+            database: database.clone(),
+            writer: writer.clone(),
+            catalog: Arc::clone(&catalog),
+            render: Arc::new(FakeRender),
+            guard: Guard::new(AllowList::loopback()),
+            wake: wake.clone(),
+            vault: vault.clone(),
+            settings: registry::Settings::default(),
+        });
         let owner = Arc::new(principal("ada", false));
-        Self { database, writer, hub, catalog, registry, wake, owner, reading, place }
+        Self { database, writer, hub, catalog, registry, wake, vault, owner, reading, place }
     }
 
     pub async fn close(mut self) {
@@ -299,9 +305,15 @@ impl Fixture {
             description: None,
             headers: Vec::new(),
             max_in_flight,
+            verify: false,
         };
         let created = self.registry.create(&self.owner, new, None).await.unwrap();
         self.webhook(created.webhook.id).await
+    }
+
+    /// What a webhook signs with.
+    pub fn signer(&self, webhook: &Webhook) -> Signer {
+        webhook.keys.open(&self.vault, webhook.id).unwrap().current().clone()
     }
 
     /// Status and attempts of the deliveries, and whether they have a body, in log order.
@@ -341,9 +353,10 @@ impl Fixture {
             render: Arc::new(FakeRender),
             sender: Sender::new(Guard::new(AllowList::loopback())).unwrap(),
             wake: self.wake.clone(),
+            vault: self.vault.clone(),
         };
         let schedule: retry::Schedule = schedule.parse().unwrap();
-        let settings = Settings { schedule, timeout: Duration::from_secs(15), grace: Duration::from_secs(10) };
+        let settings = Settings { schedule, ..Settings::default() };
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         task.spawn(Dispatcher::new(parts, settings).run(stop.clone()));

@@ -16,11 +16,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tandem::app::parts::{self, Options, Parts};
+use tandem::auth::Secret;
 use tandem::catalog;
 use tandem::store::tables::Allowed;
 use tandem::store::writer::Settings;
 use tandem::webhook::egress::AllowList;
 use tandem::webhook::retry::Schedule;
+use tandem::webhook::verification::Sending;
+use tandem::webhook::{registry, vault};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -102,6 +105,9 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        webhooks: registry::Settings::default(),
+        sending: Sending::default(),
+        encryption: vault::Source::Given(Secret::new("A".repeat(43))),
         debug_extensions: false,
     };
     Ok(parts::open(options, stop, tasks).await?)

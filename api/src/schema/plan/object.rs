@@ -95,7 +95,8 @@ impl ObjectPlan {
                 Value::ToOne { slot, plan, is_required }
             }
             FieldType::ToMany { target, via } => {
-                let (plan, list) = ConnectionPlan::new(context, field, target, Some(via))?;
+                let planned = ConnectionPlan::new(context, field, target, Some(via));
+                let (plan, list) = planned.map_err(|error| error.or_at(field.location()))?;
                 Value::Connection { slot: shape.push(Slot::List(Box::new(list))), plan: Box::new(plan) }
             }
             FieldType::RowId

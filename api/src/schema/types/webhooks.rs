@@ -33,6 +33,27 @@ fn add_webhook(builder: &mut Builder) {
             "The webhook's position in the log: what is before it is delivered or recorded for a retry.",
         ),
         output("lag", "Int!", "How many events of the log it is behind."),
+        output(
+            "publicKey",
+            "String!",
+            "`whpk_` and the key by which receivers verify the `v1a` entries of its signatures; it is at \
+             `/.well-known/jwks.json?webhook=<id>` too, and keys from before a rotation as long as they sign.",
+        ),
+        output(
+            "previousSecretUntil",
+            "DateTime",
+            "Until when a secret from before the last rotation signs as well; null if none does.",
+        ),
+        output(
+            "roles",
+            "[String!]!",
+            "The roles that it acts with: those of its owner's token at registration, unless an admin gave it others.",
+        ),
+        output(
+            "verifiedAt",
+            "DateTime",
+            "When its receiver confirmed that it wants the events; null if it has not, or does not have to.",
+        ),
         output("createdAt", "DateTime!", "When it was registered."),
         output("updatedAt", "DateTime!", "When it was last changed by a mutation or disabled by the server."),
         output("deliveries", "DeliveryConnection!", "What became of its events, newest first.")
@@ -57,6 +78,11 @@ fn add_webhook(builder: &mut Builder) {
         "Whether a webhook's events are delivered.",
         [
             ("ENABLED", "They are."),
+            (
+                "UNVERIFIED",
+                "Not until its receiver has confirmed that it wants them, see `verify`; it keeps its position and begins from \
+                 there.",
+            ),
             ("PAUSED", "Its owner paused it; it keeps its position and goes on from there."),
             (
                 "DISABLED",
@@ -128,6 +154,9 @@ fn add_mutations(builder: &mut Builder) {
     );
     let in_flight = "How many deliveries may be on their way at the same time.";
     fields.push(input("maxInFlight", "Int!", in_flight).default(16));
+    let verify = "Whether its receiver has to confirm first that it wants the events: by echoing the `data.challenge` of a \
+                  message of the type `tandem.challenge`, or by the handshake of CloudEvents. Another URL has to confirm anew.";
+    fields.push(input("verify", "Boolean!", verify).default(false));
     fields.extend(shared::mutation_inputs());
     builder.input_object("CreateWebhookInput", "A new webhook; with either `query` or `events`.", fields);
     let fields = vec![
@@ -149,6 +178,12 @@ fn add_mutations(builder: &mut Builder) {
     fields.push(input("ordering", "WebhookOrdering", "Which deliveries wait for which."));
     fields.push(input("maxInFlight", "Int", in_flight));
     fields.push(input("status", "WebhookStatus", "PAUSED pauses it, ENABLED resumes it or enables it again."));
+    let verify = "true asks its receiver (again) to confirm that it wants the events, and delivers none before; false does \
+                  without.";
+    fields.push(input("verify", "Boolean", verify));
+    let roles = "For the admin role: the roles that it acts with from the next event on. A document that they no longer \
+                 suffice for disables it.";
+    fields.push(input("roles", "[String!]", roles));
     fields.extend(shared::mutation_inputs());
     builder.input_object("UpdateWebhookInput", "What is to change; what is left out stays as it is.", fields);
     let fields = vec![
@@ -157,6 +192,8 @@ fn add_mutations(builder: &mut Builder) {
         shared::client_mutation_id_output(),
     ];
     builder.object("UpdateWebhookPayload", "What came of `updateWebhook`.", &[], fields);
+
+    add_rotation(builder);
 
     let mut fields = vec![input("id", "ID!", "Which webhook.")];
     fields.extend(shared::mutation_inputs());
@@ -167,6 +204,28 @@ fn add_mutations(builder: &mut Builder) {
         shared::client_mutation_id_output(),
     ];
     builder.object("DeleteWebhookPayload", "What came of `deleteWebhook`.", &[], fields);
+}
+
+fn add_rotation(builder: &mut Builder) {
+    let mut fields = vec![input("id", "ID!", "Which webhook.")];
+    let revoke = "Whether the secrets before stop signing at once, because one has leaked; else they sign beside the new one for \
+                  24 hours, or as long as the server's settings say.";
+    fields.push(input("revokePrevious", "Boolean!", revoke).default(false));
+    fields.extend(shared::mutation_inputs());
+    let description = "A new secret and a new `v1a` key for a webhook.";
+    builder.input_object("RotateWebhookSecretInput", description, fields);
+    let fields = vec![
+        output("webhook", "Webhook", "The webhook, with its new public key; null if there are user errors."),
+        output(
+            "secret",
+            "String",
+            "The new secret. It is shown only here, and again to a retry with the same `idempotencyKey` while the webhook \
+             still has it.",
+        ),
+        shared::user_errors(),
+        shared::client_mutation_id_output(),
+    ];
+    builder.object("RotateWebhookSecretPayload", "What came of `rotateWebhookSecret`.", &[], fields);
 }
 
 fn document_fields() -> [Input; 5] {

@@ -7,14 +7,16 @@
 //! |---|---|
 //! | a number, boolean, date, time or UUID | as the database writes it; `!` for null |
 //! | any other text | its length in bytes, a comma, the text; the length -1 alone for null |
-//! | an object | its slots, or `1` if it has none; `!` for none at all |
+//! | an object | its slots, behind `1` if it is marked; `!` for none at all |
 //! | a number about many rows | as `aggregate` says |
 //! | a group | its keys, its numbers, its slots |
 //! | a list | its rows with semicolons between and a comma behind, if there are any; `]`; the number of all rows, numbers about them, groups in brackets: what of these is wanted |
 //!
-//! No part but a text holds a comma, a semicolon or a bracket, and of a text the length is known, so nothing is escaped.
+//! No part but a text holds a comma, a semicolon or a bracket, and of a text the length is known, so nothing is escaped. An
+//! object is marked if it has no slots, or if its first one could be taken for the end of a list or for no object.
 
-use crate::catalog::{FieldType, Scalar};
+use super::shape::{Shape, Slot};
+use crate::catalog::{Catalog, FieldType, Scalar};
 use crate::database::{Dialect, Sql};
 
 /// Arguments of one function. PostgreSQL takes at most 100.
@@ -72,6 +74,18 @@ pub(super) fn is_sized(ty: &FieldType) -> bool {
 /// How many arguments a value of this type takes.
 pub(super) fn arguments(ty: &FieldType) -> usize {
     if is_sized(ty) { 2 } else { 1 }
+}
+
+/// Whether objects of this shape begin with a mark of their own.
+pub(super) fn is_marked(catalog: &Catalog, shape: &Shape) -> bool {
+    match shape.slots.first() {
+        Some(Slot::Column(field)) => {
+            let field = catalog.resource(shape.resource).field(*field);
+            field.nullable && !is_sized(&field.ty)
+        }
+        Some(Slot::Test(_)) => false,
+        Some(Slot::ToOne { .. } | Slot::List(_)) | None => true,
+    }
 }
 
 /// Adds the arguments of a value, which `value` adds as an expression of the column's type.

@@ -111,15 +111,18 @@ impl<'c> Builder<'c> {
             Slot::List(_) => LIST_ARGUMENTS,
         };
         let of_key = |term| part::arguments(order_type(catalog, shape.resource, term));
-        let all = shape.slots.iter().map(of_slot).sum::<usize>() + keys.iter().map(of_key).sum::<usize>();
+        let is_marked = part::is_marked(catalog, shape);
+        let all = usize::from(is_marked)
+            + shape.slots.iter().map(of_slot).sum::<usize>()
+            + keys.iter().map(of_key).sum::<usize>();
         let mut joins = Vec::new();
         let mut joined = Joined::open(&mut self.sql, all);
+        if is_marked {
+            joined.next(&mut self.sql, 1).push("1");
+        }
         for slot in &shape.slots {
             joined.next(&mut self.sql, of_slot(slot));
             joins.extend(self.slot(shape, slot, alias));
-        }
-        if shape.slots.is_empty() {
-            joined.next(&mut self.sql, 1).push("1");
         }
         for (i, term) in keys.iter().enumerate() {
             joined.next(&mut self.sql, of_key(term));

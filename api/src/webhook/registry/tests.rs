@@ -24,6 +24,7 @@ fn new(url: &str) -> NewWebhook {
         description: None,
         headers: Vec::new(),
         max_in_flight: 16,
+        verify: false,
     }
 }
 
@@ -67,7 +68,7 @@ async fn webhooks_are_made_changed_and_deleted(fixture: &mut Fixture) {
     assert_eq!((webhook.max_in_flight, webhook.status), (3, WebhookStatus::Enabled));
     assert_eq!((webhook.owner.as_str(), webhook.principal.as_ref()), ("ada", fixture.owner.as_ref()));
     assert_eq!((webhook.position.get(), webhook.sequence), (2, 0));
-    assert_eq!(Some(webhook.secret.clone()), secret);
+    assert_eq!(Some(fixture.signer(&webhook).secret), secret);
     assert!(!format!("{webhook:?}").contains("blue"));
 
     let pause = WebhookPatch { status: Some(WebhookStatus::Paused), ..WebhookPatch::default() };
@@ -93,6 +94,7 @@ async fn all_that_is_wrong_is_said_at_once(fixture: &mut Fixture) {
             ("x-v".to_owned(), "\n".to_owned()),
         ],
         max_in_flight: 257,
+        verify: false,
     };
     assert_eq!(
         errors(fixture.registry.create(&fixture.owner, wrong, None).await),

@@ -1,9 +1,13 @@
 //! Webhooks, from their registration to what their receivers get.
 
+mod equality;
+mod keys;
 mod lifecycle;
 mod message;
 mod registration;
 mod retry;
+mod roles;
+mod verification;
 
 use serde_json::{Value, json};
 use tandem_tests::{Client, wait};

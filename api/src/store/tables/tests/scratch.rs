@@ -151,7 +151,7 @@ fn webhook_model() -> webhook::Model {
         status_reason: None,
         owner: "ann".to_owned(),
         principal: "{}".to_owned(),
-        secret: "whsec_".to_owned(),
+        keys: "[]".to_owned(),
         position: Position::START,
         sequence: 0,
         created_at: 1,
@@ -161,5 +161,9 @@ fn webhook_model() -> webhook::Model {
         lease_fence: 4,
         first_failure_at: None,
         failures: 0,
+        verify_key: Some("key".to_owned()),
+        verify_at: Some(5),
+        verify_attempts: 1,
+        verified_at: None,
     }
 }
