@@ -25,7 +25,7 @@ use crate::store::as_of;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Follower {
     key: Key,
-    plans: HashMap<ResourceId, (ChangePlan, Needs)>,
+    plans: Box<[(ResourceId, ChangePlan, Needs)]>,
     wanted: Wanted,
 }
 
@@ -153,28 +153,32 @@ impl Follower {
                 (Wanted::of_kinds(&[id], arguments.texts("kinds").as_deref()), HashMap::from([(id, (plan, needs))]))
             }
         };
-        Ok((Self { key: Key::new(field.key), plans, wanted }, after))
+        let mut plans: Vec<_> = plans.into_iter().map(|(id, (plan, needs))| (id, plan, needs)).collect();
+        plans.sort_by_key(|(id, ..)| *id);
+        Ok((Self { key: Key::new(field.key), plans: plans.into(), wanted }, after))
+    }
+
+    fn plan(&self, resource: ResourceId) -> Option<(&ChangePlan, &Needs)> {
+        let place = self.plans.binary_search_by_key(&resource, |(id, ..)| *id).ok()?;
+        let (_, plan, needs) = &self.plans[place];
+        Some((plan, needs))
     }
 
     /// Whether the event may be for this follower, as far as its own row tells.
     pub(crate) fn concerns(&self, event: &Event) -> bool {
-        self.wanted.takes(event) && self.plans.get(&event.resource).is_some_and(|(plan, _)| plan.concerns(event))
+        self.wanted.takes(event) && self.plan(event.resource).is_some_and(|(plan, _)| plan.concerns(event))
     }
 
     /// Of which resources it sees rows, and which ones.
     pub(crate) fn seen(&self) -> impl Iterator<Item = (ResourceId, &Filter)> {
-        self.plans.iter().map(|(resource, (plan, _))| (*resource, plan.seen()))
+        self.plans.iter().map(|(resource, plan, _)| (*resource, plan.seen()))
     }
 
     /// The same of equal followers, and hardly ever of others.
     pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
         self.key.name.hash(hasher);
         self.wanted.0.hash(hasher);
-        for resource in self.wanted.resources() {
-            if let Some((plan, _)) = self.plans.get(&resource) {
-                plan.fingerprint(hasher);
-            }
-        }
+        self.plans.iter().for_each(|(_, plan, _)| plan.fingerprint(hasher));
     }
 
     /// What the event is for this follower: a function of document, rights and event. `None` if it is not for it.
@@ -182,7 +186,7 @@ impl Follower {
         if !self.concerns(event) {
             return Ok(None);
         }
-        let Some((plan, needs)) = self.plans.get(&event.resource) else { return Ok(None) };
+        let Some((plan, needs)) = self.plan(event.resource) else { return Ok(None) };
         let images = match core.as_of.images(event, needs).await {
             Ok(images) => images,
             Err(as_of::Error::Database(error)) => return Err(error),

@@ -90,7 +90,8 @@ impl<E: Executor> Connection<E> {
         loop {
             // Every arm can be dropped without loss: messages stay in the socket, outputs in their streams.
             let turn = tokio::select! {
-                message = self.socket.next() => self.receive(message).await,
+                // In a box, because it takes far more memory than to wait, and clients say little.
+                message = self.socket.next() => Box::pin(self.receive(message)).await,
                 (id, output) = self.operations.next() => self.send_coalesced(id, output).await,
                 beat = self.pulse.beat() => self.on_beat(beat).await,
             };

@@ -117,6 +117,7 @@ impl ChangePlan {
             };
             fields.push((Key::new(field.key), planned));
         }
+        fields.shrink_to_fit();
         let tells_changes = fields.iter().any(|(_, field)| matches!(field, Field::ChangedFields));
         let wants_origin = fields.iter().any(|(_, field)| matches!(field, Field::Position | Field::By));
         let guard = |id| rules::field_filter(context.catalog, resource_id, id, RowOperation::Read, context.principal);

@@ -73,6 +73,9 @@ impl ObjectPlan {
             fields.push((Key::new(field.key), planned));
         }
         context.check_slots(shape.slots.len())?;
+        // The plans of subscriptions are kept.
+        fields.shrink_to_fit();
+        shape.slots.shrink_to_fit();
         Ok(Self { resource: resource_id, fields })
     }
 
@@ -129,6 +132,9 @@ impl ObjectPlan {
             fields.push((Key::new(field.key), planned));
         }
         context.check_slots(shape.slots.len())?;
+        // The plans of subscriptions are kept.
+        fields.shrink_to_fit();
+        shape.slots.shrink_to_fit();
         Ok(Self { resource: resource_id, fields })
     }
 
