@@ -57,12 +57,17 @@ async fn until_deliveries(fixture: &Fixture, expected: &[(i64, &str, i64)]) {
     .await;
 }
 
+/// Waits as long as more and more succeed.
 async fn until_all_succeeded(fixture: &Fixture, count: usize) {
-    eventually("all succeeded", async || {
-        let found = fixture.deliveries().await;
-        (found.len() == count && found.iter().all(|(_, status, _, _)| status == "SUCCEEDED")).then_some(())
-    })
-    .await;
+    let succeeded = async || {
+        let found = fixture.query("SELECT COUNT(*) FROM tandem_delivery WHERE status = 'SUCCEEDED'").await;
+        found[0].need_int(0).unwrap() as usize
+    };
+    let mut before = succeeded().await;
+    while before < count {
+        before = eventually("more succeed", async || Some(succeeded().await).filter(|now| *now > before)).await;
+    }
+    assert_eq!(fixture.deliveries().await.len(), count);
 }
 
 /// What is pending is due now, as if its time had come while nothing was running.
