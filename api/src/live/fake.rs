@@ -18,6 +18,7 @@ use crate::auth::{Authenticator, NewToken, Principal, issue};
 use crate::auth::{KeySource, Secret};
 use crate::config::{Settings, settings};
 use crate::http::{Gateway, NotReady, PersistedQueries, drop_stalled, router};
+use crate::log::CursorText;
 use crate::schema::{Item, OperationKind, Payload, Request, Response, Subscribed};
 
 /// As the server's, but short.
@@ -31,8 +32,12 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("it did not happen in time")
 }
 
+fn text(cursor: &str) -> CursorText {
+    CursorText::from(cursor).expect("it is short")
+}
+
 fn payload(body: &str, cursor: &str) -> Arc<Payload> {
-    Arc::new(Payload::of_subscription(body.into(), cursor))
+    Arc::new(Payload::of_subscription(body.into(), text(cursor)))
 }
 
 /// A result of a subscription.
@@ -135,7 +140,7 @@ impl Executor for Fake {
                 unfold(items, |mut items| async { items.recv().await.map(|item| (item, items)) }).boxed()
             }
         };
-        Ok(Subscribed { cursor: request.resume_after.unwrap_or_else(|| "c0".to_owned()), items })
+        Ok(Subscribed { cursor: text(request.resume_after.as_deref().unwrap_or("c0")), items })
     }
 
     fn stale_since(&self) -> watch::Receiver<Option<SystemTime>> {

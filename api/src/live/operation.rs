@@ -12,13 +12,14 @@ use tokio::time::timeout;
 
 use super::{Executor, Problem};
 use crate::auth::Principal;
+use crate::log::CursorText;
 use crate::schema::{Item, OperationKind, Payload, Request, Response, Subscribed};
 
 /// What an operation gives to its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// A subscription has started, and would go on after this cursor.
-    Started(Arc<str>),
+    Started(CursorText),
     /// A response.
     Next(Arc<Payload>),
     /// It could not be run, or cannot go on: the JSON array of errors. Nothing follows.
@@ -29,9 +30,9 @@ pub enum Output {
 
 impl Output {
     /// Where a subscription goes on after this output.
-    pub fn cursor(&self) -> Option<&Arc<str>> {
+    pub fn cursor(&self) -> Option<CursorText> {
         match self {
-            Self::Started(cursor) => Some(cursor),
+            Self::Started(cursor) => Some(*cursor),
             Self::Next(payload) => payload.cursor(),
             Self::Error(_) | Self::Complete => None,
         }
@@ -123,13 +124,13 @@ pub(super) fn lazily<E: Executor>(
 }
 
 fn subscription(Subscribed { cursor, items }: Subscribed) -> Outputs {
-    Following { started: Some(cursor.into()), items: Some(items) }.boxed()
+    Following { started: Some(cursor), items: Some(items) }.boxed()
 }
 
 /// The outputs of a subscription.
 struct Following {
     /// Where it starts, until that is told.
-    started: Option<Arc<str>>,
+    started: Option<CursorText>,
     /// `None` once the last output is out.
     items: Option<BoxStream<'static, Item>>,
 }

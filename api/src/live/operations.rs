@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable};
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, FuturesUnordered, StreamFuture, abortable};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Map, Value};
 
 use super::Executor;
 use super::operation::{Output, Outputs, lazily};
 use crate::auth::Principal;
+use crate::log::CursorText;
 use crate::schema::{OperationKind, Request};
 
 /// Who may run what, and for how long.
@@ -22,14 +23,20 @@ pub(super) struct Terms<'a, E> {
     pub(super) limit: Duration,
 }
 
-/// The outputs of one, each with its id.
-type Identified = BoxStream<'static, (Arc<str>, Output)>;
+/// The outputs of one, each with its id, until it is stopped.
+type Identified = Abortable<BoxStream<'static, (Arc<str>, Output)>>;
+
+/// Outputs of one operation in a row, after which the others have a turn.
+const MAX_IN_A_ROW: u32 = 64;
 
 /// The running operations of a connection. The number of them is the caller's to limit, see [`Operations::len`].
 #[derive(Default)]
 pub(super) struct Operations {
     running: HashMap<Arc<str>, Running>,
-    streams: SelectAll<Abortable<Identified>>,
+    /// The one that gave the last output, and how many it gave in a row. It is asked first: for most connections it is the
+    /// only one, and to put it back among the others after each output costs more than the output.
+    current: Option<(Identified, u32)>,
+    others: FuturesUnordered<StreamFuture<Identified>>,
 }
 
 #[derive(Default)]
@@ -39,7 +46,7 @@ struct Running {
     /// Of a subscription: so that it can go on with other rights.
     request: Option<Box<Kept>>,
     /// Where it goes on, once it has started.
-    cursor: Option<Arc<str>>,
+    cursor: Option<CursorText>,
 }
 
 impl Operations {
@@ -83,7 +90,7 @@ impl Operations {
         let Some((id, running)) = self.running.get_key_value(id).filter(|(_, running)| running.handle.is_none()) else {
             return false;
         };
-        let (id, cursor) = (Arc::clone(id), running.cursor.clone());
+        let (id, cursor) = (Arc::clone(id), running.cursor);
         let handle = Some(self.push(Arc::clone(&id), outputs));
         self.running.insert(id, Running { handle, request, cursor });
         true
@@ -91,7 +98,7 @@ impl Operations {
 
     fn push(&mut self, id: Arc<str>, outputs: Outputs) -> AbortHandle {
         let (outputs, handle) = abortable(outputs.map(move |output| (Arc::clone(&id), output)).boxed());
-        self.streams.push(outputs);
+        self.others.push(outputs.into_future());
         handle
     }
 
@@ -112,7 +119,7 @@ impl Operations {
             if let (Some(request), Some(handle)) = (&running.request, &running.handle) {
                 handle.abort();
                 let mut request = request.again();
-                request.resume_after = running.cursor.as_deref().map(str::to_owned).or(request.resume_after);
+                request.resume_after = running.cursor.map(|cursor| cursor.to_string()).or(request.resume_after);
                 renewed.push((Arc::clone(id), request));
             }
         }
@@ -138,16 +145,47 @@ impl Operations {
     /// As [`next`](Self::next). Who adds an operation from another task has to wake the one that polls.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, Output)> {
         // Streams that were stopped are still in the set until it is polled, which drops them.
-        let Poll::Ready(Some((id, output))) = self.streams.poll_next_unpin(context) else { return Poll::Pending };
+        let (id, output) = ready!(self.poll_streams(context));
         if let Some(cursor) = output.cursor()
             && let Some(running) = self.running.get_mut(&id)
         {
-            running.cursor = Some(Arc::clone(cursor));
+            running.cursor = Some(cursor);
         }
         if output.is_last() {
             self.running.remove(&id);
         }
         Poll::Ready((id, output))
+    }
+
+    /// The next output of any stream.
+    fn poll_streams(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, Output)> {
+        loop {
+            match self.current.take() {
+                Some((mut stream, in_a_row)) if in_a_row < MAX_IN_A_ROW || self.others.is_empty() => {
+                    match stream.poll_next_unpin(context) {
+                        Poll::Ready(Some(output)) => {
+                            self.current = Some((stream, in_a_row + 1));
+                            return Poll::Ready(output);
+                        }
+                        Poll::Ready(None) => {}
+                        Poll::Pending => self.current = Some((stream, 0)),
+                    }
+                }
+                Some((stream, _)) => self.others.push(stream.into_future()),
+                None => {}
+            }
+            match ready!(self.others.poll_next_unpin(context)) {
+                Some((Some(output), stream)) => {
+                    if let Some((before, _)) = self.current.replace((stream, 1)) {
+                        self.others.push(before.into_future());
+                    }
+                    return Poll::Ready(output);
+                }
+                // It is over, or was stopped.
+                Some((None, _)) => {}
+                None => return Poll::Pending,
+            }
+        }
     }
 }
 
@@ -192,7 +230,12 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use futures_util::stream;
     use serde_json::json;
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -208,5 +251,71 @@ mod tests {
         };
         assert_eq!(format!("{:?}", Kept::new(&request).again()), format!("{request:?}"));
         assert_eq!(format!("{:?}", Kept::new(&Request::default()).again()), format!("{:?}", Request::default()));
+    }
+
+    fn operations(outputs: Vec<(&str, Outputs)>) -> Operations {
+        let mut operations = Operations::default();
+        for (id, outputs) in outputs {
+            assert!(operations.reserve(id.into()));
+            assert!(operations.attach(id, None, outputs));
+        }
+        operations
+    }
+
+    fn started() -> Output {
+        Output::Started(CursorText::from("c").unwrap())
+    }
+
+    #[test]
+    fn a_busy_one_lets_others_have_a_turn() {
+        let busy = || stream::repeat_with(started).boxed();
+        let quiet = stream::iter([started(), Output::Complete]).boxed();
+        let mut operations = operations(vec![("a", busy()), ("b", busy()), ("c", quiet)]);
+        let ids: Vec<_> = (0..300).map(|_| operations.next_ready().unwrap().0.to_string()).collect();
+        let count = |id: &str| ids.iter().filter(|other| *other == id).count();
+        assert_eq!((count("c"), operations.len()), (2, 2));
+        assert!(count("a") > 100 && count("b") > 100, "{} {}", count("a"), count("b"));
+    }
+
+    #[test]
+    fn those_that_wait_are_woken_whoever_gave_the_last_output() {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..3).map(|_| mpsc::unbounded_channel::<Output>()).unzip();
+        let ids = ["a", "b", "c"];
+        let outputs =
+            receivers.into_iter().map(|mut receiver| stream::poll_fn(move |cx| receiver.poll_recv(cx)).boxed());
+        let mut operations = operations(ids.into_iter().zip(outputs).collect());
+        let (waker, woken) = counting_waker();
+        for index in [0, 0, 1, 2, 2, 1, 0, 1] {
+            let mut context = Context::from_waker(&waker);
+            assert!(operations.poll_next(&mut context).is_pending());
+            let before = woken.load(Ordering::SeqCst);
+            senders[index].send(started()).unwrap();
+            assert!(woken.load(Ordering::SeqCst) > before, "{index} wakes");
+            let Poll::Ready((id, _)) = operations.poll_next(&mut context) else { panic!("{index} gives its output") };
+            assert_eq!(&*id, ids[index]);
+        }
+    }
+
+    #[test]
+    fn what_is_stopped_gives_nothing_more() {
+        let busy = || stream::repeat_with(started).boxed();
+        let mut operations = operations(vec![("a", busy()), ("b", busy())]);
+        let (last, _) = operations.next_ready().unwrap();
+        assert!(operations.stop(&last));
+        for _ in 0..100 {
+            assert_ne!(operations.next_ready().unwrap().0, last);
+        }
+    }
+
+    /// A waker, and how often it woke.
+    fn counting_waker() -> (Waker, Arc<AtomicUsize>) {
+        struct Counting(Arc<AtomicUsize>);
+        impl Wake for Counting {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let count = Arc::new(AtomicUsize::new(0));
+        (Arc::new(Counting(Arc::clone(&count))).into(), count)
     }
 }

@@ -8,6 +8,10 @@ use uuid::Uuid;
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 16 + 8;
 
+/// The text that clients see, which is always 34 characters long. It is copied with every delivery: processors would get
+/// in each other's way over the count of a shared one.
+pub type CursorText = arrayvec::ArrayString<40>;
+
 /// A place in one history of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
@@ -36,6 +40,11 @@ impl Cursor {
         bytes[1..17].copy_from_slice(self.epoch.0.as_bytes());
         bytes[17..].copy_from_slice(&self.position.get().to_be_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The same, without an allocation that lasts.
+    pub fn text(self) -> CursorText {
+        CursorText::from(&self.encode()).expect("a cursor has 34 characters")
     }
 
     /// Reads the text that a client gave.

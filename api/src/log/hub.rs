@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::ring::{MAX_EVENTS, Ring};
-use super::{CHANNEL, Cursor, CursorError, Error, Event, read};
+use super::{CHANNEL, Cursor, CursorError, CursorText, Error, Event, read};
 use crate::catalog::{Catalog, Lineage};
 use crate::database::{self, Database};
 
@@ -248,6 +248,11 @@ impl Hub {
     /// The opaque form of a position.
     pub fn cursor(&self, position: Position) -> String {
         Cursor { epoch: self.inner.epoch, position }.encode()
+    }
+
+    /// The same, as deliveries have it.
+    pub fn cursor_text(&self, position: Position) -> CursorText {
+        Cursor { epoch: self.inner.epoch, position }.text()
     }
 
     /// The position of a cursor that a client gave.

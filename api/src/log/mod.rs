@@ -19,7 +19,7 @@ pub mod read;
 mod ring;
 
 pub use append::{NewEvent, RowWrites};
-pub use cursor::{Cursor, CursorError};
+pub use cursor::{Cursor, CursorError, CursorText};
 pub use event::{ChangeKind, Event};
 pub use hub::Hub;
 

@@ -206,7 +206,7 @@ impl Engine {
             // The hub may not have read yet what this caller was told is committed.
             None => hub.head().await.map_err(|error| request_error(&[database_error(&error)]))?,
         };
-        let cursor = hub.cursor(position);
+        let cursor = hub.cursor_text(position);
         Ok(Subscribed { cursor, items: self.groups.join(follower, position).boxed() })
     }
 

@@ -262,8 +262,8 @@ pub(crate) fn expired() -> GraphqlError {
 /// An event as all subscribers get it for whom the follower is equal; `None` if it is not for them.
 pub(crate) async fn payload(core: &Core, follower: &Follower, event: &Event) -> Result<Option<Arc<Payload>>, Error> {
     let Some(rendered) = follower.render(core, event).await? else { return Ok(None) };
-    let cursor = core.hub.cursor(event.position);
-    Ok(Some(Arc::new(Payload::of_subscription(response_body(&rendered, &cursor), &cursor))))
+    let cursor = core.hub.cursor_text(event.position);
+    Ok(Some(Arc::new(Payload::of_subscription(response_body(&rendered, &cursor), cursor))))
 }
 
 /// A response of a subscription: what was rendered, and where to continue after it.

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
 
+use crate::log::CursorText;
+
 /// A GraphQL request, already read from its transport.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -56,7 +58,7 @@ pub struct Response {
 /// A subscription that has started.
 pub struct Subscribed {
     /// Where it starts: continuing after this cursor misses nothing, even if no item ever came.
-    pub cursor: String,
+    pub cursor: CursorText,
     /// What it brings.
     pub items: BoxStream<'static, Item>,
 }
@@ -75,7 +77,7 @@ pub enum Item {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Payload {
     body: String,
-    cursor: Option<Arc<str>>,
+    cursor: Option<CursorText>,
     is_one_line: bool,
 }
 
@@ -84,8 +86,8 @@ impl Payload {
     ///
     /// # Panics
     /// If the body is not text, which JSON is.
-    pub fn of_subscription(body: Vec<u8>, cursor: &str) -> Self {
-        Self { cursor: Some(cursor.into()), ..Self::new(body) }
+    pub fn of_subscription(body: Vec<u8>, cursor: CursorText) -> Self {
+        Self { cursor: Some(cursor), ..Self::new(body) }
     }
 
     fn new(body: Vec<u8>) -> Self {
@@ -100,8 +102,8 @@ impl Payload {
     }
 
     /// Where to continue after it, if it is of a subscription.
-    pub fn cursor(&self) -> Option<&Arc<str>> {
-        self.cursor.as_ref()
+    pub fn cursor(&self) -> Option<CursorText> {
+        self.cursor
     }
 
     /// Whether the body has no line break.
@@ -111,7 +113,7 @@ impl Payload {
 
     /// About how much memory it takes.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.body.capacity() + self.cursor.as_ref().map_or(0, |cursor| cursor.len())
+        size_of::<Self>() + self.body.capacity()
     }
 }
 

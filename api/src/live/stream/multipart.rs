@@ -81,6 +81,7 @@ impl Parts {
 mod tests {
     use super::*;
     use crate::live::fake::next_output;
+    use crate::log::CursorText;
     use crate::schema::ErrorCode;
 
     fn written(has_spec: bool, write: impl FnOnce(&mut Parts, &mut Vec<u8>)) -> String {
@@ -94,7 +95,7 @@ mod tests {
     fn parts() {
         let next = next_output("{\"data\":1}", "c1");
         let all = |parts: &mut Parts, out: &mut Vec<u8>| {
-            parts.output(&Output::Started("c0".into()), out);
+            parts.output(&Output::Started(CursorText::from("c0").unwrap()), out);
             parts.keep_alive(out);
             parts.output(&next, out);
             parts.keep_alive(out);

@@ -72,7 +72,7 @@ pub(super) fn comment(text: &str, out: &mut Vec<u8>) {
 fn shared(payload: &Payload, start: &[u8], end: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: next\n");
     if let Some(cursor) = payload.cursor() {
-        id(cursor, out);
+        id(&cursor, out);
     }
     let body = payload.body().as_bytes();
     if payload.is_one_line() {
@@ -119,6 +119,7 @@ fn data(pieces: &[&[u8]], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::CursorText;
 
     use crate::live::fake::next_output;
 
@@ -133,7 +134,7 @@ mod tests {
         let next = next_output("{\"data\":1}", "c1");
         let error = Output::Error("[{}]".into());
         let cases = [
-            (Output::Started("c0".into()), "id: c0\n\n", ""),
+            (Output::Started(CursorText::from("c0").unwrap()), "id: c0\n\n", ""),
             (
                 next,
                 "event: next\nid: c1\ndata: {\"data\":1}\n\n",

@@ -25,6 +25,7 @@ use crate::live::operation::Output;
 use crate::live::operations::{Operations, Terms};
 use crate::live::pulse::{Beat, Pulse};
 use crate::live::{Executor, Live, Problem, Seat, shown};
+use crate::log::CursorText;
 use crate::schema::{ErrorCode, Request};
 
 /// Frames that are put into the buffer of the socket before it is flushed.
@@ -40,7 +41,7 @@ struct Connection<E> {
     operations: Operations,
     pulse: Pulse,
     /// Where the operation that was served last goes on.
-    last_cursor: Option<(Arc<str>, Arc<str>)>,
+    last_cursor: Option<(Arc<str>, CursorText)>,
     /// When anything was received from the client.
     heard_at: Instant,
 }
@@ -301,7 +302,7 @@ impl<E: Executor> Connection<E> {
                 self.feed(message).await?;
             }
             if let Some(cursor) = output.cursor() {
-                self.last_cursor = Some((id, Arc::clone(cursor)));
+                self.last_cursor = Some((id, cursor));
             }
             // An output that was taken must be sent, so none is taken once this is full.
             if fed_frames >= MAX_COALESCED_FRAMES || fed_bytes >= MAX_COALESCED_BYTES {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::vec;
 
 use entity::Position;
 use futures_util::future::BoxFuture;
@@ -33,6 +34,8 @@ pub(crate) struct Member {
     place: usize,
     /// The last position that it has passed.
     position: Position,
+    /// What was taken from the ring and follows this position; nearly always nothing.
+    taken: vec::IntoIter<(Position, Arc<Payload>)>,
     /// While it is behind the ring.
     catching_up: Option<BoxFuture<'static, CaughtUp>>,
     is_over: bool,
@@ -51,7 +54,16 @@ enum CaughtUp {
 impl Member {
     pub(super) fn new(groups: Arc<Groups>, group: Arc<Group>, fingerprint: u64, position: Position) -> Self {
         let place = group.enter();
-        Self { groups, group, fingerprint, place, position, catching_up: None, is_over: false }
+        Self {
+            groups,
+            group,
+            fingerprint,
+            place,
+            position,
+            taken: Vec::new().into_iter(),
+            catching_up: None,
+            is_over: false,
+        }
     }
 
     #[cfg(test)]
@@ -72,6 +84,10 @@ impl Stream for Member {
         let this = &mut *self;
         if this.is_over {
             return Poll::Ready(None);
+        }
+        if let Some((position, payload)) = this.taken.next() {
+            this.position = position;
+            return Poll::Ready(Some(Item::Next(payload)));
         }
         loop {
             if let Some(catching_up) = &mut this.catching_up {
@@ -94,7 +110,7 @@ impl Stream for Member {
                     }
                 }
             }
-            match ready!(this.group.poll_after(this.position, this.place, context)) {
+            match ready!(this.group.poll_after(this.position, this.place, context, &mut this.taken)) {
                 Some((position, payload)) => {
                     this.position = position;
                     return Poll::Ready(Some(Item::Next(payload)));

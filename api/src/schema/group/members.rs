@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use std::vec;
 
 use entity::Position;
 use futures_util::poll;
@@ -25,6 +26,9 @@ pub(super) const MAX_PENDING: usize = 4 * 1024;
 
 /// Items after which those who wait are woken, even if there are more to come at once.
 const WAKE_AFTER: usize = 64;
+
+/// Items that a member takes from the ring at once beyond the first.
+const MAX_TAKEN: usize = 31;
 
 /// Events taken from the hub at once to reach back.
 const CHUNK: usize = 256;
@@ -140,16 +144,21 @@ impl Group {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// The first item after a position, or `None` if the ring does not cover it. Wakes the task once there may be one.
+    /// The first item after a position, or `None` if the ring does not cover it. Wakes the task once there may be one. What
+    /// follows it comes along, into `more`, so that a burst does not ask for each item.
     pub(super) fn poll_after(
         &self,
         position: Position,
         place: usize,
         context: &mut Context<'_>,
+        more: &mut vec::IntoIter<(Position, Arc<Payload>)>,
     ) -> Poll<Option<(Position, Arc<Payload>)>> {
         let mut state = self.state();
         match state.ring.after(position) {
-            After::Item(position, payload) => Poll::Ready(Some((position, payload))),
+            After::Item(position, payload) => {
+                *more = state.ring.more(position, MAX_TAKEN).into_iter();
+                Poll::Ready(Some((position, payload)))
+            }
             After::Gone => Poll::Ready(None),
             After::Nothing => {
                 state.waiters.wait(place, context.waker());

@@ -78,6 +78,15 @@ impl Ring {
         next.map_or(After::Nothing, |(at, payload)| After::Item(*at, Arc::clone(payload)))
     }
 
+    /// The items after a position, at most so many. The ring covers it.
+    pub(super) fn more(&self, position: Position, count: usize) -> Vec<(Position, Arc<Payload>)> {
+        if self.items.back().is_none_or(|(last, _)| *last <= position) {
+            return Vec::new();
+        }
+        let start = self.items.partition_point(|(at, _)| *at <= position);
+        self.items.range(start..).take(count).cloned().collect()
+    }
+
     /// Adds the next item; forgets the oldest ones as far as the bounds ask for it.
     pub(super) fn push(&mut self, position: Position, payload: Arc<Payload>) {
         debug_assert!(position > self.from && self.items.back().is_none_or(|(last, _)| *last < position));
@@ -152,13 +161,14 @@ impl Drop for Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::CursorText;
 
     fn at(position: i64) -> Position {
         Position::new(position).unwrap()
     }
 
     fn payload(size_bytes: usize) -> Arc<Payload> {
-        Arc::new(Payload::of_subscription(vec![b'x'; size_bytes], ""))
+        Arc::new(Payload::of_subscription(vec![b'x'; size_bytes], CursorText::new()))
     }
 
     fn after(ring: &Ring, position: i64) -> Option<Option<i64>> {
