@@ -12,6 +12,7 @@ pub mod database;
 pub mod http;
 pub mod live;
 pub mod log;
+pub mod retention;
 pub mod schema;
 pub mod store;
 pub mod webhook;

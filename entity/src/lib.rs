@@ -13,7 +13,9 @@ pub mod head;
 pub mod idempotency;
 pub mod ids;
 pub mod lineage;
+pub mod replay;
 pub mod sequence;
+pub mod turn;
 pub mod webhook;
 
-pub use ids::{DeliveryId, Epoch, EventId, Position, TransactionId, WebhookId};
+pub use ids::{DeliveryId, Epoch, EventId, Position, ReplayId, TransactionId, WebhookId};

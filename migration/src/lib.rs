@@ -12,6 +12,7 @@ mod m2026_01_foundation;
 mod m2026_02_departures;
 mod m2026_02_lineage;
 mod m2026_03_idempotency;
+mod m2026_04_operations;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_02_lineage::Migration),
             Box::new(m2026_02_departures::Migration),
             Box::new(m2026_03_idempotency::Migration),
+            Box::new(m2026_04_operations::Migration),
         ]
     }
 

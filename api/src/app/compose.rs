@@ -28,6 +28,7 @@ pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<A
         webhook_allow: settings.webhook_allow(),
         webhook_schedule: settings.webhook.retry_schedule.clone(),
         webhook_timeout: settings.webhook.timeout,
+        retention: settings.retention.options(),
         debug_extensions: settings.http.debug_extensions,
     };
     let Parts { engine, database, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::Connection;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
+use crate::retention::{self, Retention};
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::tables::{self, Allowed, Plan};
-use crate::store::writer::idempotency;
 use crate::store::{Writer, statistics, writer};
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
-use crate::webhook::{Dispatcher, Wake, dispatcher};
+use crate::webhook::{Dispatcher, Replayer, Wake, dispatcher, replayer};
 
 /// How long a server waits for the one before it to give up its SQLite file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -68,6 +69,8 @@ pub struct Options {
     pub webhook_schedule: Schedule,
     /// The deadline of one attempt.
     pub webhook_timeout: Duration,
+    /// What is kept for how long.
+    pub retention: retention::Settings,
     /// Whether responses say how many statements they took.
     pub debug_extensions: bool,
 }
@@ -100,9 +103,10 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     let (writer, writer_ended) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
     // What is in its queue is finished, even if the clients that asked for it are gone.
     tasks.spawn(writer_ended);
-    let cleaning = idempotency::clean(database.clone(), writer.clone(), shutdown.clone());
-    tasks.spawn(cleaning);
+    let retention = Retention::new(database.clone(), writer.clone(), options.retention, shutdown.clone());
+    tasks.spawn(retention.run());
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
+    let replays = Arc::new(Notify::new());
     let sender = Sender::new(guard.clone())?;
     let engine = Engine::new(EngineParts {
         catalog: Arc::clone(&catalog),
@@ -111,8 +115,21 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         hub: hub.clone(),
         guard,
         wake: wake.clone(),
+        sender: sender.clone(),
+        webhook_timeout: options.webhook_timeout,
+        replays: Arc::clone(&replays),
         debug_extensions,
     })?;
+    let replayer = Replayer::new(replayer::Parts {
+        database: database.clone(),
+        writer: writer.clone(),
+        hub: hub.clone(),
+        catalog: Arc::clone(&catalog),
+        render: Arc::new(engine.renderer()),
+        wake: wake.clone(),
+        replays,
+    });
+    tasks.spawn(replayer.run(shutdown.clone()));
     let settings = dispatcher::Settings {
         schedule: options.webhook_schedule,
         timeout: options.webhook_timeout,

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::core::{Core, database_error, position_error};
 use super::document::{
@@ -22,6 +22,7 @@ use super::plan::{Context, Key, Output};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{OperationKind, Request, Response, Subscribed};
+use super::webhook_feeds::Feed;
 use super::webhooks::{self, Webhooks};
 use super::{debug, subscription, types};
 use crate::auth::Principal;
@@ -31,13 +32,16 @@ use crate::log::Hub;
 use crate::store::{AsOf, Writer};
 use crate::webhook::Wake;
 use crate::webhook::egress::Guard;
+use crate::webhook::operations::{self, Operations};
 use crate::webhook::registry::Registry;
+use crate::webhook::render::Render;
+use crate::webhook::send::Sender;
 
 /// Runs GraphQL requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
-    registry: Registry,
+    operations: Operations,
     /// Whether responses have `extensions.debug`.
     debug_extensions: bool,
 }
@@ -56,6 +60,12 @@ pub struct EngineParts {
     pub guard: Guard,
     /// Tells the dispatcher about changed webhooks.
     pub wake: Wake,
+    /// Sends pings.
+    pub sender: Sender,
+    /// The deadline of a ping.
+    pub webhook_timeout: Duration,
+    /// Tells the replayer about new replays.
+    pub replays: Arc<Notify>,
     /// Whether responses have `extensions.debug`.
     pub debug_extensions: bool,
 }
@@ -86,14 +96,39 @@ impl Engine {
     /// # Errors
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
-        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions } = parts;
+        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions, .. } = parts;
         let documents = Documents::new(types::build(&catalog)?)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
-        let (registry_writer, registry_catalog) = (writer.clone(), Arc::clone(&catalog));
-        let core = Arc::new(Core { catalog, documents, database: database.clone(), writer, hub, as_of });
-        let renderer = Arc::new(Renderer { core: Arc::clone(&core) });
-        let registry = Registry::new(database, registry_writer, registry_catalog, renderer, guard, wake);
-        Ok(Self { core, registry, debug_extensions })
+        let core = Arc::new(Core {
+            catalog: Arc::clone(&catalog),
+            documents,
+            database: database.clone(),
+            writer: writer.clone(),
+            hub: hub.clone(),
+            as_of,
+        });
+        let render: Arc<dyn Render> = Arc::new(Renderer { core: Arc::clone(&core) });
+        let registry = Registry::new(
+            database.clone(),
+            writer.clone(),
+            Arc::clone(&catalog),
+            Arc::clone(&render),
+            guard,
+            wake.clone(),
+        );
+        let parts = operations::Parts {
+            database,
+            writer,
+            hub,
+            catalog,
+            render,
+            sender: parts.sender,
+            timeout: parts.webhook_timeout,
+            wake,
+            replays: parts.replays,
+        };
+        let operations = Operations::new(registry, parts);
+        Ok(Self { core, operations, debug_extensions })
     }
 
     /// What the dispatcher renders events with.
@@ -174,6 +209,10 @@ impl Engine {
 
     /// Starts a subscription, from where the request resumes, from its `after` argument, or from now.
     pub async fn subscribe(&self, request: Request, principal: Arc<Principal>) -> Result<Subscribed, Response> {
+        if let Some(feed) = Feed::open(&self.core, &self.operations, &request, &principal).await {
+            let feed = feed.map_err(|errors| request_error(&errors))?;
+            return Ok(Subscribed { cursor: feed.cursor(), items: feed.items() });
+        }
         let (follower, after) =
             follow(&self.core, &request, &principal, false).map_err(|errors| request_error(&errors))?;
         let hub = &self.core.hub;
@@ -238,7 +277,8 @@ impl Engine {
     }
 
     fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
-        Webhooks { core: &self.core, registry: &self.registry, operation, principal }
+        let operations = &self.operations;
+        Webhooks { core: &self.core, registry: operations.registry(), operations, operation, principal }
     }
 
     /// The SDL of the API, as `schema.graphql` holds it.

@@ -85,6 +85,7 @@ pub struct Dispatcher {
 struct Running {
     /// Of the row that its target was made from.
     updated_at: i64,
+    nudges: i64,
     target: watch::Sender<Arc<Target>>,
     stop: CancellationToken,
     task: AbortHandle,
@@ -198,8 +199,19 @@ impl Dispatcher {
                 Some(running) if running.updated_at != listed.updated_at => self.change(listed).await?,
                 Some(_) => {}
             }
+            self.nudge(listed);
         }
         Ok(())
+    }
+
+    /// Has a worker look for due deliveries, if somebody has made one due.
+    fn nudge(&mut self, listed: Listed) {
+        if let Some(running) = self.running.get_mut(&listed.id)
+            && running.nudges != listed.nudges
+        {
+            running.nudges = listed.nudges;
+            running.target.send_modify(|_| ());
+        }
     }
 
     async fn start(&mut self, listed: Listed) -> Result<(), ledger::Error> {
@@ -207,7 +219,7 @@ impl Dispatcher {
         let (target, targets) = watch::channel(target);
         let stop = CancellationToken::new();
         let task = self.workers.spawn(worker::run(Arc::clone(&self.shared), listed.id, targets, stop.clone()));
-        self.running.insert(listed.id, Running { updated_at, target, stop, task });
+        self.running.insert(listed.id, Running { updated_at, nudges: listed.nudges, target, stop, task });
         Ok(())
     }
 

@@ -71,6 +71,8 @@ pub struct Listed {
     pub id: WebhookId,
     /// Differs whenever something about it has changed.
     pub updated_at: i64,
+    /// Differs whenever somebody has made a delivery due.
+    pub nudges: i64,
     /// Whether this process may claim it, or holds it already.
     pub is_free: bool,
     /// Whether this process holds it.
@@ -94,6 +96,8 @@ pub struct Job {
     pub sequence: Option<i64>,
     /// Number of the attempt, from 1.
     pub number: u32,
+    /// Attempts before the schedule began anew; they do not count in it.
+    pub before: u32,
     /// What is sent: UTF-8.
     pub body: Bytes,
 }
@@ -135,7 +139,7 @@ impl Ledger {
             let mut sql = self.sql("SELECT id, updated_at, CAST(CASE WHEN ");
             self.push_free(&mut sql);
             sql.push(" THEN 1 ELSE 0 END AS bigint), CAST(CASE WHEN lease_holder = ").bind(self.holder);
-            sql.push(" THEN 1 ELSE 0 END AS bigint) FROM tandem_webhook WHERE status = 'ENABLED'");
+            sql.push(" THEN 1 ELSE 0 END AS bigint), nudges FROM tandem_webhook WHERE status = 'ENABLED'");
             if let Some(last) = all.last() {
                 sql.push(" AND id > ").bind(last.id.get());
             }
@@ -147,6 +151,7 @@ impl Ledger {
                     updated_at: record.need_int(1)?,
                     is_free: record.need_int(2)? != 0,
                     is_mine: record.need_int(3)? != 0,
+                    nudges: record.need_int(4)?,
                 });
             }
             if records.len() < PAGE {
@@ -246,8 +251,8 @@ impl Ledger {
     /// Deliveries whose next attempt is due at `now`, the longest due first.
     pub async fn due(&self, id: WebhookId, now: i64, limit: usize) -> Result<Vec<Job>, Error> {
         let mut sql = self.sql(
-            "SELECT id, position, message_id, type, sequence, CAST(attempts AS bigint), body FROM tandem_delivery \
-             WHERE webhook_id = ",
+            "SELECT id, position, message_id, type, sequence, CAST(attempts AS bigint), body, \
+             CAST(attempts_before AS bigint) FROM tandem_delivery WHERE webhook_id = ",
         );
         sql.bind(id.get()).push(" AND status = 'PENDING' AND body IS NOT NULL AND next_attempt_at <= ");
         sql.bind(now).push(" ORDER BY next_attempt_at, position LIMIT ").bind(limit as i64);
@@ -262,6 +267,7 @@ impl Ledger {
                 sequence: record.int(4)?,
                 number: u32::try_from(record.need_int(5)?).unwrap_or(u32::MAX).saturating_add(1),
                 body: record.need_text(6)?.into(),
+                before: u32::try_from(record.need_int(7)?).unwrap_or(u32::MAX),
             });
         }
         Ok(jobs)
@@ -334,8 +340,9 @@ impl Lease {
 }
 
 fn push_disable(sql: &mut Sql, reason: &str) {
+    let now = now_micros();
     sql.push("UPDATE tandem_webhook SET status = 'DISABLED', status_reason = ").bind(reason);
-    sql.push(", updated_at = ").bind(now_micros());
+    sql.push(", disabled_at = ").bind(now).push(", updated_at = ").bind(now);
 }
 
 #[cfg(test)]

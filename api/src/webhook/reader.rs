@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::ledger::Recorded;
 use super::message::Message;
-use super::render::RenderError;
+use super::render::{RenderError, Rendered};
 use super::target::Target;
 use super::window::Progress;
 use crate::catalog::Catalog;
@@ -148,16 +148,28 @@ impl Reader {
             }
         };
         let Some(rendered) = rendered else { return Ok(None) };
-        let name = format!("{}.{}", self.catalog.resource(event.resource).prefix, event.kind.verb());
-        let body = Message {
-            event: &name,
-            occurred_at: event.at,
-            cursor: &self.hub.cursor(event.position),
-            sequence: Some(sequence),
-            data: &rendered.data,
-            errors: rendered.errors.as_deref(),
-        }
-        .body();
+        let (name, body) = event_message(&self.catalog, &self.hub, event, Some(sequence), &rendered);
         Ok(Some(Fresh { position: event.position, sequence, message: event.id, event: name, body }))
     }
+}
+
+/// The name of an event, and the body of the message about it.
+pub(super) fn event_message(
+    catalog: &Catalog,
+    hub: &Hub,
+    event: &Event,
+    sequence: Option<i64>,
+    rendered: &Rendered,
+) -> (String, Bytes) {
+    let name = format!("{}.{}", catalog.resource(event.resource).prefix, event.kind.verb());
+    let message = Message {
+        event: &name,
+        occurred_at: event.at,
+        cursor: &hub.cursor(event.position),
+        sequence,
+        data: &rendered.data,
+        errors: rendered.errors.as_deref(),
+    };
+    let body = message.body();
+    (name, body)
 }

@@ -49,8 +49,12 @@ impl Target {
 
     /// One attempt, signed now.
     pub fn outbound(&self, message: EventId, body: &Bytes, timeout: Duration) -> Outbound {
-        let id = type_id::format(Event::PREFIX, message.get());
-        let headers = message::headers(&id, now_micros() / 1_000_000, body, &self.secret, &self.headers);
+        self.outbound_as(&type_id::format(Event::PREFIX, message.get()), body, timeout)
+    }
+
+    /// One request with this `webhook-id`, signed now.
+    pub fn outbound_as(&self, id: &str, body: &Bytes, timeout: Duration) -> Outbound {
+        let headers = message::headers(id, now_micros() / 1_000_000, body, &self.secret, &self.headers);
         Outbound { url: self.url.clone(), headers, body: body.clone(), timeout }
     }
 }

@@ -182,7 +182,8 @@ impl Worker {
                 item = self.items.recv(), if may_take => self.take(item.ok_or(Abandoned)?),
                 () = sleep_until(due_at.unwrap_or_else(Instant::now)), if due_at.is_some() => self.load_due().await,
                 () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => self.flush_at = None,
-                Ok(()) = self.target.changed() => {}
+                // The webhook has changed, or somebody has made a delivery due.
+                Ok(()) = self.target.changed() => self.next_due = 0,
             }
         }
     }
@@ -271,7 +272,7 @@ impl Worker {
             tracing::error!(webhook.id = %self.lease.webhook, %error, "sending a message has panicked");
             Abandoned
         })?;
-        let verdict = judge(&self.shared.schedule, job.number, &attempt, rand::random());
+        let verdict = judge(&self.shared.schedule, job.number.saturating_sub(job.before), &attempt, rand::random());
         tracing::debug!(
             webhook.id = %self.lease.webhook,
             event.position = %job.position,
@@ -292,13 +293,17 @@ impl Worker {
         }
         let count = self.outcomes.len().min(MAX_BATCH);
         let outcomes: Vec<_> = self.outcomes.drain(..count).collect();
-        let mut disable = None;
+        let (mut disable, was_at_risk) = (None, self.health.is_at_risk(now_micros()));
         for outcome in &outcomes {
             if !outcome.job.is_recorded {
                 self.window.handled(outcome.job.position);
             }
             self.health = self.health.after(&outcome.attempt);
             disable = disable.or_else(|| self.health.verdict(&outcome.attempt));
+        }
+        if !was_at_risk && self.health.is_at_risk(now_micros()) && disable.is_none() {
+            let failures = self.health.failures;
+            tracing::warn!(webhook.id = %self.lease.webhook, failures, "a webhook will be disabled if nothing succeeds");
         }
         let progress = self.window.progress();
         if outcomes.is_empty() && !self.must_flush(progress) {
@@ -388,6 +393,7 @@ fn first_attempt(fresh: Fresh) -> Job {
         event: fresh.event,
         sequence: Some(fresh.sequence),
         number: 1,
+        before: 0,
         body: fresh.body,
     }
 }

@@ -6,12 +6,13 @@ use super::{Batch, Job, Lease, Outcome, push_disable};
 use crate::database::{Dialect, Sql};
 use crate::webhook::failure::AttemptError;
 use crate::webhook::outcome::Verdict;
+use crate::webhook::send::Attempt;
 
 /// The first of them moves the position and affects no row if the lease is lost; the others then do nothing either. On
 /// PostgreSQL it also locks the webhook's row, so that the lease cannot be lost before the commit.
 pub(super) fn statements(dialect: Dialect, lease: &Lease, batch: &Batch, now: i64) -> Vec<Sql> {
     let sql = || Sql::new(dialect);
-    let mut statements = vec![advance(sql(), lease, batch)];
+    let mut statements = vec![advance(sql(), lease, batch, now)];
     if let Some(reason) = &batch.disable {
         let mut disable = sql();
         push_disable(&mut disable, reason);
@@ -24,7 +25,13 @@ pub(super) fn statements(dialect: Dialect, lease: &Lease, batch: &Batch, now: i6
     statements.extend(chunks(&new).map(|some| insert_deliveries(sql(), lease, some, now)));
     statements.extend(recorded.iter().map(|outcome| update_delivery(sql(), lease, outcome, now)));
     let all: Vec<_> = batch.outcomes.iter().collect();
-    statements.extend(chunks(&all).map(|some| insert_attempts(sql(), lease, some)));
+    // The webhook's row already counts all of these.
+    let mut left = all.len();
+    statements.extend(chunks(&all).map(|some| {
+        let statement = insert_attempts(sql(), lease, some, left);
+        left -= some.len();
+        statement
+    }));
     statements
 }
 
@@ -40,14 +47,35 @@ fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-fn advance(mut sql: Sql, lease: &Lease, batch: &Batch) -> Sql {
+fn advance(mut sql: Sql, lease: &Lease, batch: &Batch, now: i64) -> Sql {
     sql.push("UPDATE tandem_webhook SET position = ").bind(batch.progress.position.get());
     sql.push(", sequence = ").bind(batch.progress.sequence);
     sql.push(", first_failure_at = ").bind(batch.health.first_failure_at);
     sql.push(", failures = ").bind(batch.health.failures);
+    sql.push(", attempts = attempts + ").bind(batch.outcomes.len() as i64);
+    push_latest(&mut sql, batch);
+    if batch.health.failures == 0 {
+        sql.push(", warned_at = NULL");
+    } else if batch.health.is_at_risk(now) {
+        sql.push(", warned_at = COALESCE(warned_at, ").bind(now).push(")");
+    }
     sql.push(" WHERE ");
     lease.push_held(&mut sql);
     sql
+}
+
+/// The latest success and the latest failure, for the owner to see.
+fn push_latest(sql: &mut Sql, batch: &Batch) {
+    let attempts = || batch.outcomes.iter().map(|outcome| &outcome.attempt);
+    if let Some(success) = attempts().filter(|attempt| attempt.is_success()).map(Attempt::ended_at).max() {
+        sql.push(", last_success_at = ").bind(success);
+    }
+    if let Some(failure) = attempts().filter(|attempt| !attempt.is_success()).max_by_key(|a| a.ended_at()) {
+        let error = failure.error.as_ref();
+        sql.push(", last_failure_at = ").bind(failure.ended_at());
+        sql.push(", last_error_code = ").bind(error.map(|error| error.code.name().to_owned()));
+        sql.push(", last_error_message = ").bind(error.map(|error| error.message.clone()));
+    }
 }
 
 /// Values are selected instead of given, because only a SELECT can have a condition. The condition of the conflict is
@@ -99,19 +127,27 @@ fn update_delivery(mut sql: Sql, lease: &Lease, outcome: &Outcome, now: i64) -> 
     sql
 }
 
-fn insert_attempts(mut sql: Sql, lease: &Lease, outcomes: &[&Outcome]) -> Sql {
-    let into = "tandem_attempt (delivery_id, number, started_at, duration_ms, status_code, address, error_code, \
-                error_message, response_body)";
-    insert_rows(&mut sql, into, lease, outcomes, |sql, outcome| {
+/// Gives attempts their ordinals: the webhook's row, which is locked, counts them, so ordinals are in the order of commits.
+/// `left` of those that it counts are these and later ones.
+fn insert_attempts(mut sql: Sql, lease: &Lease, outcomes: &[&Outcome], left: usize) -> Sql {
+    sql.push("INSERT INTO tandem_attempt (delivery_id, number, started_at, duration_ms, status_code, address, ");
+    sql.push(
+        "error_code, error_message, response_body, webhook_id, ordinal) SELECT column1, column2, column3, column4, ",
+    );
+    sql.push("column5, column6, column7, column8, column9, w.id, w.attempts - column10 FROM (VALUES ");
+    sql.list(", ", outcomes.iter().enumerate(), |sql, (i, outcome)| {
         let attempt = &outcome.attempt;
         let error = attempt.error.as_ref();
-        sql.bind(outcome.job.delivery.get()).push(", ").bind(i64::from(outcome.job.number));
+        sql.push("(").bind(outcome.job.delivery.get()).push(", ").bind(i64::from(outcome.job.number));
         sql.push(", ").bind(attempt.started_at).push(", ").bind(i64::from(attempt.duration_ms.min(i32::MAX as u32)));
         sql.push(", ").bind(attempt.status_code.map(i64::from)).push(", ").bind(attempt.address.clone());
         sql.push(", ").bind(error.map(|error: &AttemptError| error.code.name().to_owned()));
         sql.push(", ").bind(error.map(|error| error.message.clone()));
-        sql.push(", ").bind(attempt.response_body.clone());
+        sql.push(", ").bind(attempt.response_body.clone()).push(", ").bind((left - 1 - i) as i64).push(")");
     });
+    sql.push(") AS v, tandem_webhook AS w WHERE ");
+    lease.push_held(&mut sql);
+    sql.push(" ON CONFLICT DO NOTHING");
     sql
 }
 

@@ -25,6 +25,7 @@ fn outcome(position: i64, verdict: Verdict) -> Outcome {
             event: "product.updated".to_owned(),
             sequence: Some(position),
             number: 1,
+            before: 0,
             body: Bytes::from_static(b"{}"),
         },
         attempt: Attempt {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use entity::delivery::Status;
 use entity::{DeliveryId, EventId, Position, WebhookId};
 use sea_orm::ActiveEnum;
+use uuid::Uuid;
 
 use super::{Registry, push_ids, push_visible};
 use crate::auth::Principal;
@@ -35,6 +36,30 @@ pub struct Delivery {
     pub body: Option<String>,
     /// The requests made for it, the first one first.
     pub attempts: Vec<DeliveryAttempt>,
+}
+
+/// Which deliveries of a webhook are wanted; what is `None` restricts nothing.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// How they stand.
+    pub status: Option<Status>,
+    /// The name of their event.
+    pub event: Option<String>,
+    /// They began at this time or after it, in microseconds since 1970, to the millisecond.
+    pub since: Option<i64>,
+    /// They began before this time.
+    pub until: Option<i64>,
+}
+
+/// One attempt in the order of a webhook's attempts.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempted {
+    /// Its number among the attempts of the webhook; later commits have higher ones.
+    pub ordinal: i64,
+    /// Of which delivery.
+    pub delivery: DeliveryId,
+    /// Its number among those of the delivery.
+    pub number: i64,
 }
 
 /// One request made for a [`Delivery`].
@@ -81,26 +106,85 @@ impl Delivery {
 }
 
 impl Registry {
-    /// The deliveries of a webhook that the caller may see, newest event first, at most `limit` of those before the event
-    /// at `before`. None of a webhook that the caller may not see.
+    /// The deliveries of a webhook that the caller may see, newest first, at most `limit` of those before `before`. None of a
+    /// webhook that the caller may not see.
     pub async fn deliveries(
         &self,
         principal: &Principal,
         webhook: WebhookId,
-        status: Option<Status>,
-        before: Option<Position>,
+        filter: &DeliveryFilter,
+        before: Option<DeliveryId>,
         limit: usize,
     ) -> Result<Vec<Delivery>, Error> {
+        self.with_attempts(self.select_page(principal, webhook, filter, before, limit)).await
+    }
+
+    fn select_page(
+        &self,
+        principal: &Principal,
+        webhook: WebhookId,
+        filter: &DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Sql {
         let mut sql = self.select_deliveries(principal);
         sql.push(" AND d.webhook_id = ").bind(webhook.get());
-        if let Some(status) = status {
-            sql.push(" AND d.status = ").bind(status.to_value());
+        // As text: PostgreSQL takes an index of some rows only for a condition that it knows when it plans.
+        match filter.status {
+            Some(Status::Pending) => sql.push(" AND d.status = 'PENDING'"),
+            Some(Status::Succeeded) => sql.push(" AND d.status = 'SUCCEEDED'"),
+            Some(Status::Failed) => sql.push(" AND d.status = 'FAILED'"),
+            None => &mut sql,
+        };
+        if let Some(event) = &filter.event {
+            sql.push(" AND d.type = ").bind(event.clone());
+        }
+        if let Some(since) = filter.since {
+            sql.push(" AND d.id >= ").bind(first_id(since));
+        }
+        if let Some(until) = filter.until {
+            sql.push(" AND d.id < ").bind(first_id(until));
         }
         if let Some(before) = before {
-            sql.push(" AND d.position < ").bind(before.get());
+            sql.push(" AND d.id < ").bind(before.get());
         }
-        sql.push(" ORDER BY d.position DESC LIMIT ").bind(limit as i64);
-        self.with_attempts(sql).await
+        sql.push(" ORDER BY d.id DESC LIMIT ").push(&limit.to_string());
+        sql
+    }
+
+    /// How many attempts were ever recorded for a webhook, and the ordinal of the oldest one that is kept; `None` if there
+    /// is no such webhook for the caller.
+    pub async fn attempt_count(
+        &self,
+        principal: &Principal,
+        webhook: WebhookId,
+    ) -> Result<Option<(i64, Option<i64>)>, Error> {
+        let mut sql = self.sql(
+            "SELECT attempts, (SELECT MIN(a.ordinal) FROM tandem_attempt AS a WHERE a.webhook_id = w.id) \
+             FROM tandem_webhook AS w WHERE id = ",
+        );
+        sql.bind(webhook.get()).push(" AND ");
+        push_visible(&mut sql, principal);
+        let records = self.database.query(sql).await?;
+        records.first().map(|record| Ok((record.need_int(0)?, record.int(1)?))).transpose()
+    }
+
+    /// The attempts of a webhook after an ordinal, in the order of their commits.
+    pub async fn attempts_after(
+        &self,
+        webhook: WebhookId,
+        ordinal: i64,
+        limit: usize,
+    ) -> Result<Vec<Attempted>, Error> {
+        let mut sql =
+            self.sql("SELECT ordinal, delivery_id, CAST(number AS bigint) FROM tandem_attempt WHERE webhook_id = ");
+        sql.bind(webhook.get()).push(" AND ordinal > ").bind(ordinal).push(" ORDER BY ordinal LIMIT ");
+        sql.push(&limit.to_string());
+        let read = |record: &Record| {
+            let delivery = DeliveryId(record.need_uuid(1)?);
+            Ok(Attempted { ordinal: record.need_int(0)?, delivery, number: record.need_int(2)? })
+        };
+        self.database.query(sql).await?.iter().map(read).collect()
     }
 
     /// One delivery; `None` if there is none that the caller may see.
@@ -152,6 +236,12 @@ impl Registry {
         }
         Ok(deliveries)
     }
+}
+
+/// The smallest id that a delivery of this time or later can have: ids begin with the milliseconds of their making.
+pub fn first_id(at: i64) -> Uuid {
+    let at_ms = u128::try_from(at.max(0) / 1000).expect("it is not negative");
+    Uuid::from_u128(at_ms << 80)
 }
 
 fn read_attempt(record: &Record) -> Result<DeliveryAttempt, Error> {

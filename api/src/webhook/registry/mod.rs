@@ -26,7 +26,7 @@ use sea_orm::ActiveEnum;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-pub use self::deliveries::{Delivery, DeliveryAttempt};
+pub use self::deliveries::{Delivery, DeliveryAttempt, DeliveryFilter};
 pub use self::input::{Document, NewWebhook, WebhookPatch};
 pub use self::snapshot::Snapshot;
 use super::Wake;
@@ -59,15 +59,15 @@ pub enum Error {
     Writer(#[from] writer::Error),
 }
 
-fn refused(path: &[&str], code: Code, message: &str) -> Error {
+pub(super) fn refused(path: &[&str], code: Code, message: &str) -> Error {
     Error::Refused(vec![Violation::named(path, code, message)])
 }
 
-fn key_reused(reused: KeyReused) -> Error {
+pub(super) fn key_reused(reused: KeyReused) -> Error {
     Error::Refused(vec![reused.violation()])
 }
 
-fn not_found() -> Error {
+pub(super) fn not_found() -> Error {
     refused(&["id"], Code::NotFound, "there is no such webhook")
 }
 
@@ -230,8 +230,10 @@ impl Registry {
         }
         if let Some(status) = patch.status {
             // A new beginning: what failed before does not count any more.
-            sql.push(", status_reason = NULL, first_failure_at = NULL, failures = 0, status = ")
-                .bind(status.to_value());
+            sql.push(
+                ", status_reason = NULL, first_failure_at = NULL, failures = 0, warned_at = NULL, disabled_at = NULL",
+            );
+            sql.push(", status = ").bind(status.to_value());
         }
         sql.push(" WHERE id = ").bind(id.get());
         self.write(sql, key).await?.ok_or_else(not_found)
@@ -331,12 +333,17 @@ impl Registry {
         }
     }
 
-    fn sql(&self, text: &str) -> Sql {
+    pub(super) fn sql(&self, text: &str) -> Sql {
         Sql::text(self.database.dialect(), text)
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
     }
 }
 
-fn push_visible(sql: &mut Sql, principal: &Principal) {
+/// Adds the condition that the caller may see a webhook.
+pub(super) fn push_visible(sql: &mut Sql, principal: &Principal) {
     match &principal.sub {
         _ if principal.is_admin => sql.push("TRUE"),
         Some(sub) => sql.push("owner = ").bind(sub.clone()),
