@@ -93,7 +93,6 @@ impl Retention {
                 () = tokio::time::sleep(INTERVAL) => {}
             }
         }
-        self.turn.give_up().await;
     }
 
     /// Removes what is old at this time, in microseconds since 1970, unless another node does.
@@ -104,6 +103,12 @@ impl Retention {
         if !self.turn.take().await? {
             return Ok(Removed::default());
         }
+        let removed = self.remove(now).await;
+        self.turn.give_up().await;
+        removed
+    }
+
+    async fn remove(&self, now: i64) -> Result<Removed, Error> {
         idempotency::clean_once(&self.database, &self.writer, now).await?;
         let deliveries = match self.settings.delivery_age {
             Some(age) => self.remove_deliveries(before(now, age)).await?,

@@ -123,7 +123,8 @@ impl Feed {
                 if webhook.is_some_and(|webhook| !known.contains_key(&webhook)) {
                     return Err(no_webhook());
                 }
-                let known = if request.resume_after.is_some() { HashMap::new() } else { known };
+                let is_resumed = request.resume_after.is_some() || arguments.text("after").is_some();
+                let known = if is_resumed { HashMap::new() } else { known };
                 Source::Statuses { webhook, known, waiting: VecDeque::new() }
             }
         };

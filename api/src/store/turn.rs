@@ -12,7 +12,7 @@ use super::writer::{self, Writer};
 use crate::database::{Database, Dialect, Sql};
 
 /// How long a turn lasts without being taken again.
-const LASTS: Duration = Duration::from_secs(30);
+const LASTS: Duration = Duration::from_secs(10);
 
 /// The turn of one process at one job.
 pub struct Turn {

@@ -3,7 +3,7 @@
 //! Invariants: a step writes its deliveries and how far it has come in one transaction, and only if nobody has taken the
 //! same step before; so an event is put in line once, through crashes and on several nodes. At most [`MAX_WAITING`] of them
 //! wait for a webhook, so a replay of any length takes little room; its worker sends them in turns with new events. What
-//! is waiting for a retry already stays as it is.
+//! waits for a retry stays as it is, and so does what was accepted since the replay was asked for.
 //!
 //! A webhook that is not enabled keeps its replay where it is.
 
@@ -72,6 +72,7 @@ pub(super) struct Job {
     position: Position,
     until: Position,
     delivery: Option<Uuid>,
+    asked_at: i64,
 }
 
 /// What a step came to.
@@ -140,8 +141,8 @@ impl Replayer {
     }
 
     pub(super) async fn jobs(&self) -> Result<Vec<Job>, ledger::Error> {
-        let sql = "SELECT id, webhook_id, scope, position, until, delivery_id FROM tandem_replay \
-                   WHERE status = 'RUNNING' ORDER BY id";
+        let sql = "SELECT id, webhook_id, scope, position, until, delivery_id, created_at \
+                   FROM tandem_replay WHERE status = 'RUNNING' ORDER BY id";
         let read = |record: &Record| {
             let unknown = |_| database::Error::Corrupt("column scope of tandem_replay cannot be read".to_owned());
             Ok(Job {
@@ -151,6 +152,7 @@ impl Replayer {
                 position: read_position(record, 3)?,
                 until: read_position(record, 4)?,
                 delivery: record.uuid(5)?,
+                asked_at: record.need_int(6)?,
             })
         };
         self.parts.database.query(self.sql(sql)).await?.iter().map(read).collect()
@@ -244,7 +246,7 @@ impl Replayer {
         let mut rows = Vec::new();
         for event in &events {
             let known = kept.get(&event.position);
-            if known.is_some_and(|known| known.is_pending) {
+            if known.is_some_and(|known| known.stays) {
                 continue;
             }
             let rendered = target.follower.render(event).await;
@@ -266,12 +268,15 @@ impl Replayer {
 
     /// The deliveries that there are of the events up to a position.
     async fn kept(&self, job: &Job, last: Position) -> Result<HashMap<Position, Kept>, database::Error> {
-        let mut sql = self.sql("SELECT position, sequence, status FROM tandem_delivery WHERE webhook_id = ");
+        let mut sql =
+            self.sql("SELECT position, sequence, status, updated_at FROM tandem_delivery WHERE webhook_id = ");
         sql.bind(job.webhook.get()).push(" AND position > ").bind(job.position.get());
         sql.push(" AND position <= ").bind(last.get());
         let read = |record: &Record| {
-            let is_pending = record.need_text(2)? == "PENDING";
-            Ok((read_position(record, 0)?, Kept { sequence: record.int(1)?, is_pending }))
+            let status = record.need_text(2)?;
+            let is_accepted_since = status == "SUCCEEDED" && record.need_int(3)? >= job.asked_at;
+            let stays = status == "PENDING" || is_accepted_since;
+            Ok((read_position(record, 0)?, Kept { sequence: record.int(1)?, stays }))
         };
         self.parts.database.query(sql).await?.iter().map(read).collect()
     }
@@ -312,8 +317,10 @@ impl Replayer {
         sql.push(
             " ON CONFLICT (webhook_id, position) DO UPDATE SET status = 'PENDING', attempts_before = d.attempts, \
              next_attempt_at = excluded.next_attempt_at, updated_at = excluded.updated_at, \
-             body = COALESCE(d.body, excluded.body) WHERE d.status <> 'PENDING'",
+             body = COALESCE(d.body, excluded.body) WHERE d.status <> 'PENDING' AND \
+             (d.status <> 'SUCCEEDED' OR d.updated_at < ",
         );
+        sql.bind(job.asked_at).push(")");
         sql
     }
 
@@ -354,7 +361,8 @@ struct Row {
 /// What there is of an event already.
 struct Kept {
     sequence: Option<i64>,
-    is_pending: bool,
+    /// It waits for an attempt, or it was accepted since the replay was asked for.
+    stays: bool,
 }
 
 /// Adds the condition that the step of this token was taken.

@@ -109,8 +109,8 @@ fn add_replays(builder: &mut Builder) {
         ("FAILED", "Those whose delivery has failed, with a new schedule of attempts."),
         (
             "ALL",
-            "All that the webhook's document selects now, also those from before it was made and those that were accepted. \
-             What still waits for a retry stays in its place.",
+            "All that the webhook's document selects now, also those from before it was made and those that were accepted \
+             before the replay was asked for. What still waits for a retry stays in its place.",
         ),
     ];
     builder.enumeration("WebhookReplayScope", "Which events are sent again.", scopes);

@@ -55,8 +55,11 @@ fn replayer(fixture: &Fixture, operations: &Operations) -> Replayer {
 
 /// Runs a replayer beside the test.
 async fn with_replayer<T>(fixture: &Fixture, operations: &Operations, test: impl Future<Output = T>) -> T {
-    let stop = CancellationToken::new();
-    let running = replayer(fixture, operations).run(stop.clone());
+    beside(replayer(fixture, operations), test).await
+}
+
+async fn beside<T>(replayer: Replayer, test: impl Future<Output = T>) -> T {
+    let running = replayer.run(CancellationToken::new());
     tokio::select! {
         result = test => result,
         () = running => panic!("a replayer runs until it is stopped"),
@@ -82,8 +85,7 @@ async fn until(fixture: &Fixture, what: &str, expected: &[(i64, &str, i64)]) {
     .await;
 }
 
-async fn done(fixture: &Fixture, operations: &Operations, webhook: &Webhook) -> Replay {
-    let _ = fixture;
+async fn done(operations: &Operations, webhook: &Webhook) -> Replay {
     eventually("the replay is done", async || {
         operations.replays(webhook.id).await.unwrap().into_iter().next().filter(|replay| replay.status == Status::Done)
     })
@@ -193,7 +195,7 @@ async fn failed_deliveries_are_replayed_with_a_new_schedule(fixture: &mut Fixtur
             (counts == [("FAILED", 2), ("SUCCEEDED", 1), ("SUCCEEDED", 3), ("SUCCEEDED", 4)]).then_some(())
         })
         .await;
-        assert_eq!(done(fixture, &operations, &webhook).await.queued, 2);
+        assert_eq!(done(&operations, &webhook).await.queued, 2);
     })
     .await;
     let mut sequences: Vec<_> = receiver.received()[7..].iter().map(Received::sequence).collect();
@@ -217,7 +219,7 @@ async fn all_events_are_replayed_once_each(fixture: &mut Fixture) {
         // What is new is delivered beside it.
         fixture.append(1).await;
         let all = receiver.wait_for(200 + 203 + 1).await;
-        assert_eq!(done(fixture, &operations, &webhook).await.queued, 203);
+        assert_eq!(done(&operations, &webhook).await.queued, 203);
         let mut again: Vec<_> = all[200..].iter().map(Received::position).collect();
         again.sort_unstable();
         assert_eq!(again, (3..=206).collect::<Vec<_>>());
@@ -237,9 +239,9 @@ async fn all_events_are_replayed_once_each(fixture: &mut Fixture) {
 
 async fn a_replay_waits_for_its_webhook_and_for_room(fixture: &mut Fixture) {
     let receiver = Receiver::start().await;
-    let webhook = fixture.create(&receiver, "all", 1).await;
-    fixture.append(1000).await;
-    fixture.run("UPDATE tandem_webhook SET position = 1000, sequence = 1000, status = 'PAUSED'").await;
+    let webhook = fixture.create(&receiver, "all", 16).await;
+    fixture.append(700).await;
+    fixture.run("UPDATE tandem_webhook SET position = 700, sequence = 700, status = 'PAUSED'").await;
     let operations = operations(fixture);
     let started = operations.replay(&fixture.owner, replay(&webhook, 0, Scope::All), None).await.unwrap();
     let second = operations.replay(&fixture.owner, replay(&webhook, 0, Scope::All), None).await;
@@ -254,13 +256,12 @@ async fn a_replay_waits_for_its_webhook_and_for_room(fixture: &mut Fixture) {
     }
     assert_eq!(fixture.deliveries().await.len(), 512, "nothing is sent, so the line is full");
     let _dispatching = fixture.dispatch("0s,30d");
-    drop(replayer);
-    with_replayer(fixture, &operations, async {
-        receiver.wait_for(1000).await;
-        assert_eq!(done(fixture, &operations, &webhook).await.id, started.replay.unwrap().id);
+    beside(replayer, async {
+        receiver.wait_for(700).await;
+        assert_eq!(done(&operations, &webhook).await.id, started.replay.unwrap().id);
     })
     .await;
-    assert_eq!(receiver.received().len(), 1000, "once each");
+    assert_eq!(receiver.received().len(), 700, "once each");
 }
 
 async fn two_nodes_take_each_step_once(fixture: &mut Fixture) {
@@ -285,7 +286,7 @@ async fn two_nodes_take_each_step_once(fixture: &mut Fixture) {
         first.unwrap();
         second.unwrap();
     }
-    assert_eq!(done(fixture, &operations, &webhook).await.queued, 150);
+    assert_eq!(done(&operations, &webhook).await.queued, 150);
     assert_eq!(fixture.deliveries().await.len(), 150);
 }
 

@@ -263,3 +263,6 @@ fn read_attempt(record: &Record) -> Result<DeliveryAttempt, Error> {
         response_body: record.text(8)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

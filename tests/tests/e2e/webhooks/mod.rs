@@ -2,6 +2,7 @@
 
 mod lifecycle;
 mod message;
+mod operations;
 mod registration;
 mod retry;
 
