@@ -72,10 +72,13 @@ async fn extend_deliveries(manager: &SchemaManager<'_>, of: Columns) -> Result<(
         .col("id")
         .take();
     manager.create_index(by_type).await?;
-    // What is not delivered is rare, so that it costs the others nothing.
-    let undelivered = "CREATE INDEX tandem_delivery__undelivered_idx ON tandem_delivery (webhook_id, status, id) \
-                       WHERE status <> 'SUCCEEDED'";
-    manager.get_connection().execute_unprepared(undelivered).await?;
+    // What is not delivered is rare, so that these cost the others nothing.
+    for (name, status) in [("failed", "FAILED"), ("pending", "PENDING")] {
+        let sql = format!(
+            "CREATE INDEX tandem_delivery__{name}_idx ON tandem_delivery (webhook_id, id) WHERE status = '{status}'"
+        );
+        manager.get_connection().execute_unprepared(&sql).await?;
+    }
     Ok(())
 }
 

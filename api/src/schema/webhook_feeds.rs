@@ -101,7 +101,7 @@ impl Feed {
         charge(core, operation, principal, field)?;
         let webhook = arguments.text("webhookId").map(|text| {
             let id = type_id::parse_prefixed(Webhook::PREFIX, text);
-            id.map(WebhookId).ok_or_else(|| no_webhook())
+            id.map(WebhookId).ok_or_else(no_webhook)
         });
         let webhook = webhook.transpose()?;
         let registry = operations.registry();
@@ -202,7 +202,7 @@ impl Feed {
                     waiting.extend(differences(known, &now));
                     *known = now;
                 }
-                Ok(waiting.pop_front().map(Told::Status))
+                Ok(waiting.pop_front().map(|changed| Told::Status(Box::new(changed))))
             }
         }
     }
@@ -266,7 +266,7 @@ impl Feed {
 /// What one item is about.
 enum Told {
     Attempt(DeliveryId, i64),
-    Status(Changed),
+    Status(Box<Changed>),
 }
 
 /// Why there is nothing to tell.

@@ -336,7 +336,10 @@ impl Worker {
         }
         self.committed = batch.progress;
         for outcome in &batch.outcomes {
-            self.busy.remove(&outcome.job.delivery);
+            // A first attempt is not busy, but its retry may be by now: its row was there before its commit was known here.
+            if outcome.job.is_recorded {
+                self.busy.remove(&outcome.job.delivery);
+            }
             if let Verdict::Pending { next_attempt_at } = outcome.verdict {
                 self.next_due = self.next_due.min(next_attempt_at);
             }

@@ -1,7 +1,6 @@
 //! A page of deliveries is read from an index in its order, however many there are and whatever is asked of them.
 
 use super::*;
-use crate::database::Dialect;
 use crate::webhook::testing::{Fixture, Receiver, on_both_databases};
 
 on_both_databases!(pages_are_read_from_an_index,);
@@ -21,10 +20,11 @@ async fn fill(fixture: &Fixture) {
         ),
     };
     let deliveries = format!(
-        "{numbers} INSERT INTO tandem_delivery (id, webhook_id, position, message_id, type, status, attempts, created_at, \
-         updated_at) SELECT {id}, (SELECT id FROM tandem_webhook ORDER BY id LIMIT 1 OFFSET n % 2), n, {id}, \
+        "INSERT INTO tandem_delivery (id, webhook_id, position, message_id, type, status, attempts, created_at, \
+         updated_at) SELECT {id}, w.id, n, {id}, \
          CASE WHEN n % 100 = 0 THEN 'product.deleted' ELSE 'product.updated' END, \
-         CASE WHEN n % 10 = 0 THEN 'FAILED' ELSE 'SUCCEEDED' END, 1, 0, 0 FROM n"
+         CASE WHEN n % 10 = 0 THEN 'FAILED' ELSE 'SUCCEEDED' END, 1, 0, 0 FROM ({numbers} SELECT n FROM n) AS n \
+         JOIN (SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS k FROM tandem_webhook) AS w ON w.k = n % 2 + 1"
     );
     let attempts = "INSERT INTO tandem_attempt (delivery_id, number, started_at, duration_ms, webhook_id, ordinal) \
                     SELECT id, 1, 0, 0, webhook_id, position FROM tandem_delivery";
@@ -62,7 +62,7 @@ async fn pages_are_read_from_an_index(fixture: &mut Fixture) {
     let filters = [
         (all.clone(), "tandem_delivery__webhook_id__id_idx"),
         (rare.clone(), "tandem_delivery__webhook_id__type__id_idx"),
-        (DeliveryFilter { status: Some(Status::Failed), ..all.clone() }, "tandem_delivery__undelivered_idx"),
+        (DeliveryFilter { status: Some(Status::Failed), ..all.clone() }, "tandem_delivery__failed_idx"),
         (DeliveryFilter { since: Some(0), until: Some(1_000_000), ..all }, "tandem_delivery__webhook_id__id_idx"),
     ];
     for (filter, index) in filters {
