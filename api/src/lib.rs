@@ -12,6 +12,7 @@ pub mod database;
 pub mod http;
 pub mod live;
 pub mod log;
+pub mod metrics;
 pub mod retention;
 pub mod schema;
 pub mod store;

@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::app::parts::{self, Options, Parts};
-use crate::auth::Principal;
+use crate::auth::{Principal, Secret};
 use crate::catalog;
 use crate::retention;
 use crate::schema::Request;
@@ -16,6 +16,11 @@ use crate::store::tables::Allowed;
 use crate::store::writer;
 use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
+use crate::webhook::verification::Sending;
+use crate::webhook::{registry, vault};
+
+/// 32 zero bytes.
+const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The resource file that ships.
 pub(crate) const STORE: &str = include_str!("../../resources.graphql");
@@ -62,6 +67,9 @@ pub(crate) fn options(url: &str, resources: &str) -> Options {
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
         retention: retention::Settings::default(),
+        webhooks: registry::Settings::default(),
+        sending: Sending::default(),
+        encryption: vault::Source::Given(Secret::new(ENCRYPTION_KEY)),
         debug_extensions: true,
     }
 }

@@ -40,6 +40,16 @@ impl Latencies {
 pub struct Millis(u32);
 
 impl Millis {
+    /// Of so many milliseconds.
+    pub fn from_f64(millis: f64) -> Self {
+        Self((millis * 1000.0) as u32)
+    }
+
+    /// How many milliseconds.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+
     /// Whether it is shorter.
     pub fn is_under(self, limit: Duration) -> bool {
         Duration::from_micros(self.0.into()) < limit
@@ -48,7 +58,7 @@ impl Millis {
 
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} ms", f64::from(self.0) / 1000.0)
+        write!(f, "{:.2} ms", self.as_f64())
     }
 }
 

@@ -7,12 +7,18 @@
 //! - `writer`: group commit against one transaction per mutation, in process
 //! - `http`: the server over HTTP, against itself without group commit and against the least
 //! - `reads`: a large shop, over HTTP and against a loader that asks level by level
-//! - `live`: the way of a change to subscribers
+//! - `live`: live push: latency, deliveries, groups, idle subscriptions, reconnects, slow clients
+//! - `follow`: the load client for subscriptions
+//! - `chaos`: what must hold whatever goes wrong
+//! - `fuzz`: random garbage
+//! - `rivals`: what live push is compared with
+//! - `by_hand`: single loads, on servers that are running or bare
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
 //! - `bare`: the constant answer
 //! - `process`: servers in processes of their own
 //! - `served`: the `tandem` binary, on a new database
+//! - `usage`: what a process costs
 //! - `place`: new databases
 //! - `rounds`: two cases in turn
 //! - `store`: what is asked and written
@@ -22,6 +28,10 @@
 #![expect(clippy::print_stdout, reason = "this program's results go to standard output")]
 
 mod bare;
+mod by_hand;
+mod chaos;
+mod follow;
+mod fuzz;
 mod http;
 mod latency;
 mod live;
@@ -29,23 +39,26 @@ mod load;
 mod place;
 mod process;
 mod reads;
+mod rivals;
 mod rounds;
 mod served;
 mod store;
 mod table;
 mod target;
+mod usage;
 mod wire;
 mod writer;
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use tokio::task::LocalSet;
 
+use crate::by_hand::{BareArgs, BareServerArgs, LoadArgs};
+use crate::chaos::{DisconnectsArgs, ReplicasArgs};
+use crate::follow::command::FollowArgs;
+use crate::fuzz::FuzzArgs;
 use crate::http::HttpArgs;
 use crate::live::LiveArgs;
-use crate::load::{Amount, Load};
 use crate::place::Place;
 use crate::reads::ReadsArgs;
 use crate::rounds::Rounds;
@@ -102,7 +115,7 @@ enum Command {
         #[command(flatten)]
         args: ReadsArgs,
     },
-    /// How long a change takes to its subscribers, while writes come at a steady rate.
+    /// Live push: latency, deliveries a second, many groups, idle subscriptions, reconnects, slow clients.
     Live {
         #[command(flatten)]
         databases: Databases,
@@ -111,12 +124,47 @@ enum Command {
         #[command(flatten)]
         args: LiveArgs,
     },
+    /// Breaks connections off and kills the server; finds gaps, duplicates and differences. An error is a finding.
+    Disconnects {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: DisconnectsArgs,
+    },
+    /// Takes snapshots and follows them under load; finds what is not as in the database. An error is a finding.
+    Replicas {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: ReplicasArgs,
+    },
+    /// Sends documents, tokens, frames and cursors of random garbage. An error is a finding.
+    Fuzz {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: FuzzArgs,
+    },
+    /// Follows a subscription of a running server over many connections, and checks what it brings.
+    Follow(FollowArgs),
     /// Asks a server one question as often as it answers.
     Load(LoadArgs),
     /// Measures the bare server: what this machine and this client can do at most.
     Bare(BareArgs),
     /// Answers every request with a constant, until it is killed.
     BareServer(BareServerArgs),
+    /// Sends what it is told to all subscribers, until it is killed.
+    RivalServer {
+        /// Which one.
+        #[arg(value_enum)]
+        kind: rivals::Kind,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -130,76 +178,27 @@ struct Databases {
 }
 
 impl Databases {
+    /// For measurements: a database that is not durable is refused.
     async fn places(&self) -> Result<Vec<Place>> {
-        let sqlite = (!self.no_sqlite).then_some(Place::Sqlite);
-        let postgres = self.postgres_url.clone().map(|url| Place::Postgres { url });
-        let places: Vec<_> = sqlite.into_iter().chain(postgres).collect();
+        let places: Vec<_> = self.any_places().collect();
         for place in &places {
             place.check().await?;
         }
         Ok(places)
     }
-}
 
-#[derive(Debug, Args)]
-struct LoadArgs {
-    /// Where the server listens.
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    address: SocketAddr,
-    /// The path that is asked.
-    #[arg(long, default_value = "/graphql")]
-    path: String,
-    /// A GraphQL document, sent as the `query` of a JSON body.
-    #[arg(long, default_value = "{ __typename }")]
-    query: String,
-    /// Sent as a bearer token.
-    #[arg(long, env = "TANDEM_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    #[command(flatten)]
-    pace: Pace,
-}
-
-#[derive(Debug, Args)]
-struct BareArgs {
-    /// Length of the answer's body.
-    #[arg(long, default_value_t = 128)]
-    size_bytes: usize,
-    #[command(flatten)]
-    pace: Pace,
-}
-
-#[derive(Debug, Args)]
-struct BareServerArgs {
-    /// Where to listen; the line on standard output says which port it became.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
-    /// Length of the answer's body.
-    #[arg(long, default_value_t = 128)]
-    size_bytes: usize,
-}
-
-#[derive(Debug, Args)]
-struct Pace {
-    /// Connections, each with one request on its way.
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
-    /// How long to measure, in seconds.
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
-    /// How long to run before, in seconds.
-    #[arg(long, default_value_t = 1)]
-    warm_up_seconds: u64,
-}
-
-impl Pace {
-    fn amount(&self) -> Amount {
-        let warm_up = Duration::from_secs(self.warm_up_seconds);
-        Amount::Time { warm_up, measured: Duration::from_secs(self.seconds) }
+    /// For what is not about speed.
+    fn any_places(&self) -> impl Iterator<Item = Place> {
+        let sqlite = (!self.no_sqlite).then_some(Place::Sqlite);
+        let postgres = self.postgres_url.clone().map(|url| Place::Postgres { url });
+        sqlite.into_iter().chain(postgres)
     }
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
+    // Also for the servers, which inherit it.
+    rlimit::increase_nofile_limit(u64::MAX).context("the number of open files cannot be raised")?;
     // The client has one thread, so that the server has the rest of the machine; a server has as many as it wants.
     let client = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     let server = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -210,9 +209,9 @@ fn main() -> Result<()> {
             let mut targets = server()?.block_on(run_writer(&databases, &WriterArgs { tasks: 64, rounds, seconds }))?;
             let http = HttpArgs { connections: 64, rounds, seconds };
             targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
-            let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds };
+            let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds, only: Vec::new() };
             targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
-            let live = LiveArgs { subscribers: 100, rate: 200, seconds: rounds as u64 * seconds };
+            let live = LiveArgs { cases: Vec::new(), rounds: rounds.min(3), seconds: seconds.max(4), share: 1.0 };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
             targets
         }
@@ -220,8 +219,19 @@ fn main() -> Result<()> {
         Command::Http { databases, binary, args } => client()?.block_on(run_http(&databases, &binary, &args))?,
         Command::Reads { databases, binary, args } => client()?.block_on(run_reads(&databases, &binary, &args))?,
         Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
-        Command::Load(args) => return client()?.block_on(run_load(args)),
-        Command::Bare(args) => return client()?.block_on(run_bare(args)),
+        Command::Disconnects { databases, binary, args } => {
+            return client()?.block_on(run_disconnects(&databases, &binary, &args));
+        }
+        Command::Replicas { databases, binary, args } => {
+            return client()?.block_on(run_replicas(&databases, &binary, &args));
+        }
+        Command::Fuzz { databases, binary, args } => {
+            return client()?.block_on(run_fuzz(&databases, &binary, &args));
+        }
+        Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
+        Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
+        Command::Load(args) => return client()?.block_on(by_hand::load(args)),
+        Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
         Command::BareServer(args) => return server()?.block_on(bare::serve(args.listen, args.size_bytes)),
     };
     print!("{}", target::table(&targets));
@@ -281,10 +291,12 @@ async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> 
         let measured = reads::run(&binary, &place, args).await?;
         println!("{}: {} orders, {} connections", place.name(), thousands(args.orders as f64), args.connections);
         println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
-        let cases = (("IN, level by level", &measured.batched), ("Tandem", &measured.tree));
-        let ratio = print_pair("the tree in process, loads/s", &place, cases.0, cases.1);
-        let what = format!("the tree in process, loads/s, {}", place.name());
-        targets.push(Target::at_least(what, thousands(measured.tree.median()), ratio, 1.5));
+        if let Some(trees) = &measured.trees {
+            let cases = (("IN, level by level", &trees.batched), ("Tandem", &trees.tandem));
+            let ratio = print_pair("the tree in process, loads/s", &place, cases.0, cases.1);
+            let what = format!("the tree in process, loads/s, {}", place.name());
+            targets.push(Target::at_least(what, thousands(trees.tandem.median()), ratio, 1.5));
+        }
         if matches!(place, Place::Postgres { .. }) {
             for (case, outcome) in &measured.cases {
                 let Some((theirs, least)) = case.orientation() else { continue };
@@ -297,46 +309,36 @@ async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> 
 }
 
 async fn run_live(databases: &Databases, binary: &Binary, args: &LiveArgs) -> Result<Vec<Target>> {
-    const LIMIT: Duration = Duration::from_millis(25);
     let binary = binary.path()?;
     let mut targets = Vec::new();
     for place in databases.places().await? {
-        let measured = live::run(&binary, &place, args).await?;
-        let title = format!("to {} subscribers", args.subscribers);
-        let mut table = Table::new(&[&title, "writes/s", "events", "p50", "p99", "max"]);
-        for (from, shares) in [("the request", measured.from_request), ("the answer", measured.from_answer)] {
-            let counts = [thousands(measured.writes_per_second), thousands(measured.events as f64)];
-            let name = format!("{}, from {from}", place.name());
-            table.row([name].into_iter().chain(counts).chain(shares.map(|share| share.to_string())));
-        }
-        println!("{table}");
-        let [_, p99, _] = measured.from_request;
-        targets.push(Target {
-            what: format!("request to subscriber, p99, {}", place.name()),
-            figure: p99.to_string(),
-            ratio: String::new(),
-            target: format!("< {} ms", LIMIT.as_millis()),
-            is_met: p99.is_under(LIMIT),
-        });
+        // Its subscribers share what they know without locks, on this thread.
+        let measured = live::run(&binary, &place, args, |table| println!("{table}"));
+        targets.extend(LocalSet::new().run_until(measured).await?);
     }
     Ok(targets)
 }
 
-async fn run_load(args: LoadArgs) -> Result<()> {
-    let body = serde_json::json!({ "query": args.query }).to_string();
-    let mut load = Load::new(args.address, &args.path, args.pace.connections, args.pace.amount());
-    if let Some(token) = &args.token {
-        load = load.header("authorization", &format!("Bearer {token}"));
+async fn run_disconnects(databases: &Databases, binary: &Binary, args: &DisconnectsArgs) -> Result<()> {
+    let binary = binary.path()?;
+    for place in databases.any_places() {
+        println!("{}", chaos::disconnects(&binary, &place, args).await?);
     }
-    let outcome = load.run(move |_, _, out| out.extend_from_slice(body.as_bytes())).await?;
-    print!("{}", load::table([(args.path.as_str(), &outcome)]));
-    outcome.flawless().map(|_| ())
+    Ok(())
 }
 
-async fn run_bare(args: BareArgs) -> Result<()> {
-    let server = process::start_bare(args.size_bytes).await.context("the bare server did not start")?;
-    let load = Load::new(server.address, "/", args.pace.connections, args.pace.amount());
-    let outcome = load.run(|_, _, out| out.extend_from_slice(b"{}")).await?;
-    print!("{}", load::table([("bare axum handler", &outcome)]));
+async fn run_replicas(databases: &Databases, binary: &Binary, args: &ReplicasArgs) -> Result<()> {
+    let binary = binary.path()?;
+    for place in databases.any_places() {
+        println!("{}", chaos::replicas(&binary, &place, args).await?);
+    }
+    Ok(())
+}
+
+async fn run_fuzz(databases: &Databases, binary: &Binary, args: &FuzzArgs) -> Result<()> {
+    let binary = binary.path()?;
+    for place in databases.any_places() {
+        println!("{}", fuzz::run(&binary, &place, args).await?);
+    }
     Ok(())
 }

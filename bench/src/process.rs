@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::process::{Child, Command};
+
+use crate::usage::Usage;
 
 /// A cold start of a debug build on a busy machine takes less.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -17,11 +20,45 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
+    complaints: Complaints,
+}
+
+/// Lines in which a server says that something is wrong with itself.
+#[derive(Debug, Clone, Default)]
+pub struct Complaints(Arc<Mutex<Vec<String>>>);
+
+impl Complaints {
+    /// Those so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn see(&self, line: &str) {
+        if line.contains("panicked") || line.contains("ERROR") {
+            eprintln!("{line}");
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+        }
+    }
 }
 
 impl Server {
+    /// What it costs, as the system sees it.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.child.id().context("the server has ended")?)
+    }
+
+    /// What it has complained of.
+    pub fn complaints(&self) -> Complaints {
+        self.complaints.clone()
+    }
+
     /// Ends it; nothing of it runs any more when this returns.
     pub async fn stop(mut self) -> Result<()> {
+        self.kill().await
+    }
+
+    /// The same, of one that is kept to be asked what it has said.
+    pub async fn kill(&mut self) -> Result<()> {
         self.child.kill().await.context("the server could not be ended")
     }
 }
@@ -35,9 +72,13 @@ pub async fn start_bare(size_bytes: usize) -> Result<Server> {
 
 /// Starts a server and waits until it prints a line in which `find_address` finds its address.
 pub async fn start(mut command: Command, find_address: impl Fn(&str) -> Option<SocketAddr>) -> Result<Server> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().context("the server could not be started")?;
     let output = child.stdout.take().context("the server's output is piped")?;
+    let complaints = Complaints::default();
+    if let Some(errors) = child.stderr.take() {
+        tokio::spawn(watch(BufReader::new(errors).lines(), complaints.clone()));
+    }
     let mut lines = BufReader::new(output).lines();
     let wait = async {
         while let Some(line) = lines.next_line().await? {
@@ -48,7 +89,13 @@ pub async fn start(mut command: Command, find_address: impl Fn(&str) -> Option<S
         bail!("the server ended before it listened")
     };
     let address = tokio::time::timeout(START_TIMEOUT, wait).await.context("the server did not listen in time")??;
-    // A full pipe would stop the server. This ends when the server does.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Ok(Server { address, child })
+    tokio::spawn(watch(lines, complaints.clone()));
+    Ok(Server { address, child, complaints })
+}
+
+/// A full pipe would stop the server. This ends when the server does.
+async fn watch(mut lines: Lines<BufReader<impl AsyncRead + Unpin>>, complaints: Complaints) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        complaints.see(&line);
+    }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use sea_orm::{Database, DatabaseConnection};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -40,7 +41,9 @@ pub struct Tandem {
     pub address: SocketAddr,
     binary: PathBuf,
     folder: TempDir,
-    server: Server,
+    flags: Vec<String>,
+    /// The process.
+    pub server: Server,
     database: NewDatabase,
 }
 
@@ -53,13 +56,28 @@ impl Tandem {
     /// Starts it on a database that may hold something already.
     pub async fn start_on(binary: &Path, database: NewDatabase, flags: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("tandem-bench-").tempdir()?;
-        let resources = folder.path().join("resources.graphql");
-        std::fs::write(&resources, RESOURCES)?;
-        let mut command = clean(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--database-url", &database.url]);
-        command.arg("--resources").arg(&resources).arg("--data-dir").arg(folder.path()).args(flags);
-        let server = process::start(command, address_in).await.context("the server did not start")?;
-        Ok(Self { address: server.address, binary: binary.to_owned(), folder, server, database })
+        std::fs::write(folder.path().join("resources.graphql"), RESOURCES)?;
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let server = launch(binary, &folder, &database, &flags).await?;
+        Ok(Self { address: server.address, binary: binary.to_owned(), folder, flags, server, database })
+    }
+
+    /// Ends it as a power cut would: nothing of it runs any more when this returns.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.server.kill().await
+    }
+
+    /// Starts it again on the same data, at another port.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.server = launch(&self.binary, &self.folder, &self.database, &self.flags).await?;
+        self.address = self.server.address;
+        Ok(())
+    }
+
+    /// A connection to its database, past the server.
+    pub async fn database(&self) -> Result<DatabaseConnection> {
+        let mode = if self.database.url.starts_with("sqlite:") { "?mode=ro" } else { "" };
+        Ok(Database::connect(format!("{}{mode}", self.database.url)).await?)
     }
 
     /// A caller's `authorization` header.
@@ -74,9 +92,7 @@ impl Tandem {
 
     /// A connection for a caller.
     pub async fn client(&self, authorization: &str) -> Result<Client> {
-        let headers = [("authorization".to_owned(), authorization.to_owned())];
-        let head = post_head(self.address, "/graphql", &headers);
-        Ok(Client { connection: Connection::open(self.address).await?, head })
+        Client::open(self.address, Some(authorization)).await
     }
 
     /// Ends it and removes its database.
@@ -93,6 +109,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// Connects, with an `authorization` header if there is one.
+    pub async fn open(address: SocketAddr, authorization: Option<&str>) -> Result<Self> {
+        let headers: Vec<_> =
+            authorization.map(|value| ("authorization".to_owned(), value.to_owned())).into_iter().collect();
+        let head = post_head(address, "/graphql", &headers);
+        Ok(Self { connection: Connection::open(address).await?, head })
+    }
+
     /// Asks and returns `data`. Errors of the request and of the user are errors.
     pub async fn ask(&mut self, query: &str, variables: Value) -> Result<Value> {
         let (answer, _) = self.ask_sized(&request(query, &variables)).await?;
@@ -116,6 +140,14 @@ impl Client {
 /// The body of a request.
 pub fn request(query: &str, variables: &Value) -> Vec<u8> {
     json!({ "query": query, "variables": variables }).to_string().into_bytes()
+}
+
+async fn launch(binary: &Path, folder: &TempDir, database: &NewDatabase, flags: &[String]) -> Result<Server> {
+    let mut command = clean(binary);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--database-url", &database.url]);
+    command.arg("--resources").arg(folder.path().join("resources.graphql"));
+    command.arg("--data-dir").arg(folder.path()).args(flags);
+    process::start(command, address_in).await.context("the server did not start")
 }
 
 /// The binary, free of settings that happen to be in the environment.

@@ -11,13 +11,16 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, json};
 use tandem::app::parts::{self, Options};
-use tandem::auth::Principal;
+use tandem::auth::{Principal, Secret};
 use tandem::catalog::{self, Catalog, Datum, FieldId, ResourceId};
+use tandem::retention;
 use tandem::store::Writer;
 use tandem::store::tables::Allowed;
 use tandem::store::writer::{Command, Create, Mutation, Outcome, Settings};
 use tandem::webhook::egress::AllowList;
 use tandem::webhook::retry::Schedule;
+use tandem::webhook::verification::Sending;
+use tandem::webhook::{registry, vault};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,6 +64,10 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        retention: retention::Settings::default(),
+        webhooks: registry::Settings::default(),
+        sending: Sending::default(),
+        encryption: vault::Source::Given(Secret::new("A".repeat(43))),
         debug_extensions: false,
     };
     let parts = parts::open(options, &stop, &tasks).await?;

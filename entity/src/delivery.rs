@@ -25,7 +25,7 @@ pub struct Model {
     pub sequence: Option<i64>,
     /// How it stands.
     pub status: Status,
-    /// When the next attempt is due; null if there is none.
+    /// When the next attempt is due; null if there is none, or if it waits for an earlier delivery.
     pub next_attempt_at: Option<i64>,
     /// Attempts made so far.
     pub attempts: i32,
@@ -34,6 +34,10 @@ pub struct Model {
     /// The body that is sent; null if it is to be rendered again.
     #[sea_orm(column_type = "Text", nullable)]
     pub body: Option<String>,
+    /// The row whose change it tells of, if it holds later ones of that row, or all later ones, while it is pending.
+    pub order_key: Option<Uuid>,
+    /// The batch that it was last sent in; null if it was sent alone, or not at all.
+    pub batch_id: Option<Uuid>,
     /// When it was made.
     pub created_at: i64,
     /// When it last changed.

@@ -16,6 +16,7 @@ pub mod lineage;
 pub mod replay;
 pub mod sequence;
 pub mod turn;
+pub mod vault;
 pub mod webhook;
 
 pub use ids::{DeliveryId, Epoch, EventId, Position, ReplayId, TransactionId, WebhookId};

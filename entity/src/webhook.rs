@@ -26,7 +26,7 @@ pub struct Model {
     /// For people.
     #[sea_orm(column_type = "Text", nullable)]
     pub description: Option<String>,
-    /// JSON array of `{"name", "value"}`: sent along with every message. Values may be secrets.
+    /// JSON array of `{"name", "sealed"}`: sent along with every message. Values may be secrets, so they are encrypted.
     #[sea_orm(column_type = "Text")]
     pub headers: String,
     /// In which order its messages are sent.
@@ -35,6 +35,15 @@ pub struct Model {
     pub max_in_flight: i32,
     /// Most requests per second; null for no limit.
     pub rate_limit: Option<i32>,
+    /// JSON array of the seconds between its attempts; null for the server's schedule.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub retry_schedule: Option<String>,
+    /// Deadline of an attempt; null for the server's.
+    pub timeout_ms: Option<i32>,
+    /// Most events of a request; null if each event has its own.
+    pub batch_max_events: Option<i32>,
+    /// How long a batch waits for more events; null like the number.
+    pub batch_max_wait_ms: Option<i32>,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled, for people.
@@ -46,9 +55,10 @@ pub struct Model {
     /// JSON of its creator's principal, whose rights it has.
     #[sea_orm(column_type = "Text")]
     pub principal: String,
-    /// `whsec_…`: what its messages are signed with.
+    /// JSON array of `{"publicKey", "sealed", "until"}`: what its messages are signed with, the present one first. Private
+    /// parts are encrypted.
     #[sea_orm(column_type = "Text")]
-    pub secret: String,
+    pub keys: String,
     /// Every event up to here is handled: delivered, not for this webhook, or kept as a delivery.
     pub position: Position,
     /// Number of the last event that was for this webhook; 0 before the first.
@@ -67,6 +77,15 @@ pub struct Model {
     pub first_failure_at: Option<i64>,
     /// Failures since the last success.
     pub failures: i32,
+    /// The secret part of the URL by which its receiver may confirm it; null if it does not have to.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub verify_key: Option<String>,
+    /// When its receiver is asked next; null if it is not.
+    pub verify_at: Option<i64>,
+    /// How often its receiver was asked.
+    pub verify_attempts: i32,
+    /// When its receiver confirmed it.
+    pub verified_at: Option<i64>,
     /// When an attempt last succeeded; null if none has.
     pub last_success_at: Option<i64>,
     /// When an attempt last failed; null if none has.
@@ -120,6 +139,9 @@ pub enum Status {
     /// It is.
     #[sea_orm(string_value = "ENABLED")]
     Enabled,
+    /// Not until its receiver has confirmed that it wants the events.
+    #[sea_orm(string_value = "UNVERIFIED")]
+    Unverified,
     /// Not until its owner resumes it.
     #[sea_orm(string_value = "PAUSED")]
     Paused,

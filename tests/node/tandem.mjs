@@ -31,7 +31,7 @@ export function token(sub, ...roles) {
 
 /** Runs the shipped store on a free port with an empty SQLite database, until `stop`. */
 export class Tandem {
-  static async start() {
+  static async start(settings = {}) {
     const data = await mkdtemp(path.join(tmpdir(), 'tandem-node-'));
     const flags = {
       '--listen': '127.0.0.1:0',
@@ -40,9 +40,12 @@ export class Tandem {
       '--data-dir': data,
       '--jwt-secret': SECRET,
       '--webhook-retry-schedule': '0s,100ms,100ms,100ms',
+      ...settings,
     };
     const foreign = ([name]) => name !== 'DATABASE_URL' && name !== 'RUST_LOG' && !name.startsWith('TANDEM_');
-    const child = spawn(binary(), ['serve', ...Object.entries(flags).map((flag) => flag.join('='))], {
+    // A flag whose value is true stands alone.
+    const written = Object.entries(flags).map(([name, value]) => (value === true ? name : `${name}=${value}`));
+    const child = spawn(binary(), ['serve', ...written], {
       env: Object.fromEntries(Object.entries(process.env).filter(foreign)),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -87,14 +90,18 @@ export class Tandem {
     return `${scheme}://${this.address}${page}`;
   }
 
+  /** The response to a request, whatever it is. */
+  async send(request, bearer) {
+    const headers = { 'content-type': 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }) };
+    const response = await fetch(this.url('/graphql'), { method: 'POST', headers, body: JSON.stringify(request) });
+    return response.json();
+  }
+
   /** The `data` of a request that has to be without errors, and whose payload has to be without user errors. */
   async run(query, variables, bearer) {
-    const headers = { 'content-type': 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }) };
-    const body = JSON.stringify({ query, variables });
-    const response = await fetch(this.url('/graphql'), { method: 'POST', headers, body });
-    const result = await response.json();
+    const result = await this.send({ query, variables }, bearer);
     const mistakes = Object.values(result.data ?? {}).flatMap((field) => field?.userErrors ?? []);
-    if (result.errors || mistakes.length > 0) throw new Error(JSON.stringify(result));
+    if (result.errors || mistakes.length > 0) throw new Error(`${JSON.stringify(result)}\n${this.log.slice(-20).join('\n')}`);
     return result.data;
   }
 

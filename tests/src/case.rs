@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,11 +96,21 @@ impl Case {
         &self.database_url
     }
 
+    /// The path of a file in the data directory.
+    pub fn data_path(&self, name: &str) -> PathBuf {
+        self.data_dir.path().join(name)
+    }
+
     /// Writes a file into the data directory and returns its path.
     pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.data_dir.path().join(name);
         std::fs::write(&path, text).expect("the data directory is writable");
         path.to_string_lossy().into_owned()
+    }
+
+    /// The last lines that the servers of this case logged.
+    pub fn log(&self) -> String {
+        self.logs.text()
     }
 
     /// Changes the database past the server, which must not be running on SQLite.

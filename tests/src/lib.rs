@@ -11,6 +11,7 @@
 //! - [`receiver`][]: webhooks
 //! - [`seed`][mod@seed]: the beginning of everything random, which can be given to repeat a run
 //! - [`shop`]: documents for the shipped store
+//! - [`tool`]: the load tool
 //! - [`wait`]: conditions with a deadline
 //!
 //! Invariants: every test has a database and a data directory of its own, every port is chosen by the system, and
@@ -26,6 +27,7 @@ pub mod receiver;
 pub mod seed;
 pub mod server;
 pub mod shop;
+pub mod tool;
 pub mod wait;
 
 pub use caller::Caller;

@@ -91,6 +91,12 @@ impl Live {
         in_time("a message is sent", self.socket.send(message)).await.expect("the socket is open");
     }
 
+    /// As [`send`](Self::send), over a socket that may be closed by now; reading from it says so.
+    pub async fn try_send(&mut self, message: Value) {
+        let message = Message::text(message.to_string());
+        let _ = in_time("a message is sent", self.socket.send(message)).await;
+    }
+
     /// Starts an operation and returns its id.
     pub async fn start(&mut self, query: &str, variables: Value) -> String {
         self.last_id += 1;

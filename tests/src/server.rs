@@ -111,6 +111,15 @@ impl Server {
         self.child.kill().await.expect("a child that this process started can be killed");
     }
 
+    /// How much memory of this machine it takes.
+    pub fn resident_bytes(&self) -> u64 {
+        let id = self.child.id().expect("the server is running");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("Linux says how a process fares");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("among it, its memory");
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+        kib * 1024
+    }
+
     /// Asks it to stop (SIGTERM) and waits for its end.
     pub async fn stop(&mut self) -> ExitStatus {
         let id = self.child.id().expect("the server is running");
@@ -143,15 +152,20 @@ pub fn repository() -> PathBuf {
 
 /// The binary, free of settings that happen to be in the environment.
 fn binary() -> Command {
-    let path = std::env::var_os("TANDEM_BIN").map_or_else(beside_the_tests, PathBuf::from);
-    assert!(path.is_file(), "{} is not there: build it, or run `cargo xtask test`", path.display());
-    let mut command = Command::new(path);
+    let mut command = Command::new(binary_path());
     let settings = std::env::vars_os().map(|(name, _)| name);
     for name in settings.filter(|name| name.to_string_lossy().starts_with("TANDEM_")) {
         command.env_remove(name);
     }
     command.env_remove("DATABASE_URL").env_remove("RUST_LOG").stdin(Stdio::null()).kill_on_drop(true);
     command
+}
+
+/// Where the binary is.
+pub(crate) fn binary_path() -> PathBuf {
+    let path = std::env::var_os("TANDEM_BIN").map_or_else(beside_the_tests, PathBuf::from);
+    assert!(path.is_file(), "{} is not there: build it, or run `cargo xtask test`", path.display());
+    path
 }
 
 /// `target/debug/tandem` for tests in `target/debug/deps`.

@@ -52,6 +52,10 @@ pub const CREATE_WEBHOOK: &str = "mutation($input: CreateWebhookInput!) { create
 pub const UPDATE_WEBHOOK: &str = "mutation($input: UpdateWebhookInput!) { updateWebhook(input: $input) {
     webhook { id url status statusReason } userErrors { code message path } } }";
 
+/// Gives a webhook a new secret.
+pub const ROTATE_SECRET: &str = "mutation($input: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $input) {
+    webhook { id publicKey previousSecretUntil } secret userErrors { code message path } } }";
+
 /// Removes a webhook.
 pub const DELETE_WEBHOOK: &str = "mutation($input: DeleteWebhookInput!) { deleteWebhook(input: $input) {
     deletedWebhookId userErrors { code message path } } }";

@@ -18,6 +18,7 @@ impl Count {
             Runner::Nextest => nextest(line),
             Runner::CargoTest => cargo_test(line),
             Runner::Node => node(line),
+            Runner::Unittest => unittest(line),
         };
         if let Some(found) = found {
             self.add(found);
@@ -41,6 +42,8 @@ pub enum Runner {
     CargoTest,
     /// `node --test --test-reporter=tap`
     Node,
+    /// `python -m unittest --verbose`
+    Unittest,
 }
 
 /// `     Summary [   0.006s] 4 tests run: 2 passed (1 slow), 1 failed, 1 timed out, 3 skipped`
@@ -85,6 +88,19 @@ fn node(line: &str) -> Option<Count> {
         "fail" | "cancelled" => Some(Count { failed: number, ..Count::default() }),
         "skipped" | "todo" => Some(Count { skipped: number, ..Count::default() }),
         _ => None,
+    }
+}
+
+/// `test_name (module.Class.test_name) ... ok`, or `... FAIL`, `... ERROR`, `... skipped 'why'`
+fn unittest(line: &str) -> Option<Count> {
+    let (test, outcome) = line.rsplit_once(" ... ")?;
+    if !test.starts_with("test_") {
+        return None;
+    }
+    match outcome {
+        "ok" => Some(Count { passed: 1, ..Count::default() }),
+        skipped if skipped.starts_with("skipped") => Some(Count { skipped: 1, ..Count::default() }),
+        _ => Some(Count { failed: 1, ..Count::default() }),
     }
 }
 
@@ -149,6 +165,24 @@ mod tests {
                 "test result: FAILED. 1 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             ],
             4,
+            2,
+            1,
+        );
+    }
+
+    #[test]
+    fn reads_unittest() {
+        check(
+            Runner::Unittest,
+            &[
+                "test_a (test_webhooks.Webhooks.test_a) ... ok",
+                "test_b (test_webhooks.Webhooks.test_b) ... FAIL",
+                "test_c (test_webhooks.Webhooks.test_c) ... ERROR",
+                "test_d (test_webhooks.Webhooks.test_d) ... skipped 'no'",
+                "Ran 4 tests in 2.138s",
+                "FAILED (failures=1, errors=1, skipped=1)",
+            ],
+            1,
             2,
             1,
         );

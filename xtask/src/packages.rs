@@ -17,13 +17,14 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need {
         what: "a PostgreSQL server, version 15 or newer (or TEST_POSTGRES_URL)",
         packages: &["postgresql"],
         is_there: || std::env::var_os("TEST_POSTGRES_URL").is_some() || postgres::binaries().is_some(),
     },
     Need { what: "Node.js, version 20 or newer, with npm", packages: &["nodejs", "npm"], is_there: has_node },
+    Need { what: "Python 3 with venv", packages: &["python3", "python3-venv"], is_there: has_python },
     Need { what: "Chromium (or CHROMIUM, its path)", packages: &["chromium"], is_there: || chromium().is_some() },
 ];
 
@@ -63,6 +64,11 @@ fn has_node() -> bool {
     let version = process::output(Command::new("node").arg("--version"));
     let major = version.and_then(|text| text.trim_start_matches('v').split('.').next()?.parse::<u32>().ok());
     major.is_some_and(|major| major >= OLDEST_NODE) && process::succeeds(Command::new("npm").arg("--version"))
+}
+
+/// Debian has the module for environments without what fills them in a package of its own.
+fn has_python() -> bool {
+    process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]))
 }
 
 /// The path of the browser.

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::count::{Count, Runner};
 use crate::postgres::{Cluster, Durability};
-use crate::{packages, process};
+use crate::{packages, process, python};
 
 /// Runs everything, or only the Rust tests whose name contains one of `names`, and prints the count in any case. Whether
 /// all went well.
@@ -45,8 +45,8 @@ impl Run {
             let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
             self.step(process::run(docs.env("RUSTDOCFLAGS", "--deny warnings")));
         }
-        // The tests start this binary. Built as part of the workspace, so that it shares its dependencies with them.
-        process::run(&mut cargo(&["build", "--workspace", "--bin", "tandem"]))?;
+        // The tests start these. Built as part of the workspace, so that they share their dependencies with the tests.
+        process::run(&mut cargo(&["build", "--workspace", "--bin", "tandem", "--bin", "tandem-bench"]))?;
         let server = std::env::current_exe()?.with_file_name(format!("tandem{}", std::env::consts::EXE_SUFFIX));
         let (postgres_url, _cluster) = match std::env::var("TEST_POSTGRES_URL") {
             Ok(url) => (url, None),
@@ -62,6 +62,7 @@ impl Run {
         self.rust_tests(names, with_environment);
         if names.is_empty() {
             self.node_tests(with_environment)?;
+            self.python_tests(with_environment)?;
         }
         Ok(())
     }
@@ -95,6 +96,17 @@ impl Run {
             tests.env("CHROMIUM", chromium);
         }
         self.count(Runner::Node, with_environment(tests), &[]);
+        Ok(())
+    }
+
+    fn python_tests(&mut self, with_environment: impl Fn(Command) -> Command) -> anyhow::Result<()> {
+        let folder = root().join("tests/python");
+        let packages = folder.join("requirements.txt");
+        let packages =
+            std::fs::read_to_string(&packages).with_context(|| format!("cannot read {}", packages.display()))?;
+        let mut tests = Command::new(python::environment("python", &packages)?);
+        tests.args(["-m", "unittest", "discover", "--verbose"]).current_dir(&folder);
+        self.count(Runner::Unittest, with_environment(tests), &[]);
         Ok(())
     }
 

@@ -4,7 +4,6 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::Router;
 use futures_util::FutureExt;
 
 use super::parts::{self, Options, Parts};
@@ -12,7 +11,7 @@ use super::{App, BadInput, Lifetime};
 use crate::catalog::{self, Catalog};
 use crate::config::{DatabaseSettings, ResourceSettings, Settings};
 use crate::database::{Database, Sql};
-use crate::http::NotReady;
+use crate::http::{self, NotReady};
 use crate::schema::{Engine, types};
 use crate::store::tables::{self, Allowed, Plan};
 
@@ -29,11 +28,15 @@ pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<A
         webhook_schedule: settings.webhook.retry_schedule.clone(),
         webhook_timeout: settings.webhook.timeout,
         retention: settings.retention.options(),
+        webhooks: settings.registry(),
+        sending: settings.signing.public_url.clone().unwrap_or_default(),
+        encryption: settings.encryption_source()?,
         debug_extensions: settings.http.debug_extensions,
     };
-    let Parts { engine, database, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;
+    let Parts { engine, database, metrics, .. } = parts::open(options, &lifetime.shutdown, &lifetime.tasks).await?;
     let readiness = Arc::new(move || check(database.clone()).boxed());
-    Ok(App { executor: engine, readiness, resources, routes: Router::new() })
+    let routes = http::webhook_routes(engine.registry().clone());
+    Ok(App { executor: engine, readiness, resources, metrics, routes })
 }
 
 async fn check(database: Database) -> Vec<NotReady> {

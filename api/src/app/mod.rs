@@ -25,11 +25,15 @@ use crate::auth::Authenticator;
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::http::{self, Gateway, PersistedQueries, Readiness};
 use crate::live::{Executor, Live};
+use crate::metrics::Metrics;
 
 pub use compose::{build, migrate, plan, schema};
 
 /// How much longer a connection may stand still than a socket, which first says goodbye to a client that is too slow.
 const STALL_GRACE: Duration = Duration::from_secs(5);
+
+/// Files that are open beside those of live connections: the database's, other requests', receivers of webhooks.
+const OTHER_FILES: u64 = 4_096;
 
 /// What the user gave is wrong, such as the resource file. The text is complete: it is printed as it is, and the exit
 /// status is 2.
@@ -54,6 +58,8 @@ pub struct App<E> {
     pub readiness: Readiness,
     /// How many resources there are.
     pub resources: usize,
+    /// Numbers about the parts.
+    pub metrics: Metrics,
     /// Routes of other parts, besides those of [`http::router`].
     pub routes: Router,
 }
@@ -61,6 +67,7 @@ pub struct App<E> {
 /// Runs the server until it is told to stop.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     init_logs(&settings.log)?;
+    raise_file_limit(settings.live.live_max_connections);
     let lifetime = Lifetime::default();
     let stop = stop_signal()?;
     let source = settings.key_source()?;
@@ -73,6 +80,21 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let app = build(&settings, &lifetime).await?;
     startup::print(&settings, &source, listener.local_addr()?, app.resources)?;
     run(settings, lifetime, listener, authenticator, app, stop).await
+}
+
+/// Every connection is an open file, and the usual soft limit is 1,024. What cannot be raised is said, for the server works
+/// with fewer connections too.
+fn raise_file_limit(live_connections: u32) {
+    let wanted = u64::from(live_connections) + OTHER_FILES;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit < wanted => tracing::warn!(
+            limit,
+            wanted,
+            "open files are limited (ulimit -n): connections beyond the limit are not accepted"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
+    }
 }
 
 /// Serves requests until `stop`, then drains.
@@ -90,7 +112,14 @@ pub async fn run<E: Executor>(
 
     let live = Arc::new(Live::new(app.executor, authenticator, &settings, shutdown.clone(), tasks.clone()));
     let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
-    let gateway = Gateway { live, settings: settings.http.clone(), persisted, readiness: app.readiness };
+    let gateway = Gateway {
+        live,
+        settings: settings.http.clone(),
+        persisted,
+        readiness: app.readiness,
+        metrics: app.metrics,
+        are_metrics_open: settings.server.is_loopback(),
+    };
     let router = http::router(gateway).merge(app.routes);
     let address = listener.local_addr()?;
     // Responses are written whole, so there is nothing to wait for.

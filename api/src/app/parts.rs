@@ -12,14 +12,17 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::Catalog;
 use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
+use crate::metrics::Metrics;
 use crate::retention::{self, Retention};
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::tables::{self, Allowed, Plan};
 use crate::store::{Writer, statistics, writer};
+use crate::webhook::clock::Clock;
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
-use crate::webhook::{Dispatcher, Replayer, Wake, dispatcher, replayer};
+use crate::webhook::verification::Sending;
+use crate::webhook::{Dispatcher, Replayer, Verifier, Wake, dispatcher, registry, replayer, vault};
 
 /// How long a server waits for the one before it to give up its SQLite file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -39,6 +42,9 @@ pub enum Error {
     /// The types of the API could not be made.
     #[error(transparent)]
     Schema(#[from] schema::Error),
+    /// The key of the secrets in the database is missing or wrong.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
     /// The client that sends to webhooks could not be made.
     #[error("the HTTP client of webhooks cannot be made: {0}")]
     Sender(#[from] reqwest::Error),
@@ -71,6 +77,12 @@ pub struct Options {
     pub webhook_timeout: Duration,
     /// What is kept for how long.
     pub retention: retention::Settings,
+    /// What may be set about the registering of webhooks.
+    pub webhooks: registry::Settings,
+    /// Who receivers know this system as.
+    pub sending: Sending,
+    /// Where the key comes from that secrets are encrypted with.
+    pub encryption: vault::Source,
     /// Whether responses say how many statements they took.
     pub debug_extensions: bool,
 }
@@ -85,6 +97,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The log.
     pub hub: Hub,
+    /// Numbers about the parts.
+    pub metrics: Metrics,
 }
 
 /// Opens the database, makes its tables fit the catalog, and starts the hub, the writer and the dispatcher of webhooks.
@@ -105,6 +119,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     tasks.spawn(writer_ended);
     let retention = Retention::new(database.clone(), writer.clone(), options.retention, shutdown.clone());
     tasks.spawn(retention.run());
+    let metrics = Metrics::default();
+    let vault = vault::unlock(&options.encryption, &database, &writer).await?;
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let replays = Arc::new(Notify::new());
     let sender = Sender::new(guard.clone())?;
@@ -118,18 +134,31 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         sender: sender.clone(),
         webhook_timeout: options.webhook_timeout,
         replays: Arc::clone(&replays),
+        vault: vault.clone(),
+        origin: options.sending.origin.clone(),
+        webhooks: options.webhooks,
         debug_extensions,
     })?;
     let replayer = Replayer::new(replayer::Parts {
         database: database.clone(),
         writer: writer.clone(),
         hub: hub.clone(),
-        catalog: Arc::clone(&catalog),
-        render: Arc::new(engine.renderer()),
+        targets: engine.targets().clone(),
         wake: wake.clone(),
         replays,
     });
     tasks.spawn(replayer.run(shutdown.clone()));
+    let verifier = Verifier::new(
+        engine.registry().clone(),
+        sender.clone(),
+        vault,
+        options.sending,
+        options.webhook_schedule.clone(),
+        options.webhook_timeout,
+    );
+    tasks.spawn(verifier.run(shutdown.clone()));
+    let (follower, stop) = (engine.clone(), log_stop.clone());
+    tasks.spawn(async move { follower.follow(stop).await });
     let settings = dispatcher::Settings {
         schedule: options.webhook_schedule,
         timeout: options.webhook_timeout,
@@ -140,16 +169,18 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         writer: writer.clone(),
         hub: hub.clone(),
         catalog,
-        render: Arc::new(engine.renderer()),
+        targets: engine.targets().clone(),
         sender,
         wake,
+        clock: Clock::read(&database).await?,
+        metrics: metrics.clone(),
     };
     let (dispatcher, stop) = (Dispatcher::new(parts, settings), shutdown.clone());
     tasks.spawn(async move {
         dispatcher.run(stop).await;
         log_stop.cancel();
     });
-    Ok(Parts { engine, database, writer, hub })
+    Ok(Parts { engine, database, writer, hub, metrics })
 }
 
 fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {

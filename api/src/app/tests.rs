@@ -26,7 +26,7 @@ async fn start(flags: &[&str]) -> Running {
     let (executor, started) = Fake::new();
     let extra = Router::new().route("/extra", axum::routing::get(|| async { "extra" }));
     let readiness: Readiness = Arc::new(|| async { Vec::new() }.boxed());
-    let app = App { executor, readiness, resources: 1, routes: extra };
+    let app = App { executor, readiness, resources: 1, metrics: Metrics::default(), routes: extra };
     let (stop, stopped) = oneshot::channel();
     let stopped = stopped.map(|signal| signal.unwrap_or("dropped"));
     let server = tokio::spawn(run(settings, Lifetime::default(), listener, authenticator, app, stopped));

@@ -12,7 +12,7 @@ mod token;
 pub use error::Error;
 pub use jwks::LoadError;
 pub use keys::{KeyError, local_secret};
-pub use principal::Principal;
+pub use principal::{Principal, RoleNames};
 pub use secret::Secret;
 pub use settings::{AuthSettings, KeySource, SettingsError};
 pub use token::{Authenticator, NewToken, issue};

@@ -270,14 +270,14 @@ pub fn issue(
         }
     }
     claims.extend(token.claims.clone());
-    put_roles(&mut claims, &settings.jwt_roles_claim, &token.roles);
+    if !token.roles.is_empty() {
+        put_roles(&mut claims, &settings.jwt_roles_claim, &token.roles);
+    }
     encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.expose().as_bytes()))
 }
 
-fn put_roles(claims: &mut Map<String, Value>, path: &str, roles: &[String]) {
-    if roles.is_empty() {
-        return;
-    }
+/// Puts roles where [`roles`] finds them.
+pub(super) fn put_roles(claims: &mut Map<String, Value>, path: &str, roles: &[String]) {
     match path.split_once('.') {
         None => {
             claims.insert(path.to_owned(), roles.into());

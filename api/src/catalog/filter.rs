@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Datum, FieldId, Image, Needs};
+use super::{Datum, FieldId, Image, Needs, Row};
 
 /// A predicate; `V` is what fields are compared with: a value, or in rules also a claim of the caller.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,6 +149,33 @@ impl Filter {
             Self::Related(field, filter) => image.related(*field).is_some_and(|other| filter.matches(other)),
             Self::Exists(field, filter) => image.list(*field).iter().any(|other| filter.matches(other)),
         }
+    }
+
+    /// Whether the row matches, as far as its own columns tell; `None` if that takes related rows.
+    pub fn decide(&self, row: &Row) -> Option<bool> {
+        match self {
+            Self::Const(value) => Some(*value),
+            Self::And(filters) => Self::decide_all(filters, row, true),
+            Self::Or(filters) => Self::decide_all(filters, row, false),
+            Self::Not(filter) => filter.decide(row).map(|matches| !matches),
+            Self::Field(field, test) => Some(test.holds(row.get(*field))),
+            // There is nothing at the other side.
+            Self::Related(field, _) if row.get(*field).is_null() => Some(false),
+            Self::Related(..) | Self::Exists(..) => None,
+        }
+    }
+
+    /// `neutral` if all of them are; the opposite as soon as one is.
+    fn decide_all(filters: &[Self], row: &Row, neutral: bool) -> Option<bool> {
+        let mut decided = Some(neutral);
+        for filter in filters {
+            match filter.decide(row) {
+                Some(matches) if matches == neutral => {}
+                Some(matches) => return Some(matches),
+                None => decided = None,
+            }
+        }
+        decided
     }
 }
 

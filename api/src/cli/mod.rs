@@ -1,4 +1,4 @@
-//! The command line: `serve` (also without a command), `schema`, `migrate`, `token`.
+//! The command line: `serve` (also without a command), `schema`, `migrate`, `token`, `verify`.
 //!
 //! Each command has a file with its arguments and what it prints; the work is done by [`crate::app`]. Exit status:
 //! 0 done, 1 failed, 2 the command line, a setting or the resource file is wrong, 3 the resource file asks for changes of
@@ -7,6 +7,7 @@
 mod migrate;
 mod schema;
 mod token;
+mod verify;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -44,6 +45,8 @@ enum Command {
     Migrate(Box<migrate::Migrate>),
     /// Make a token that the server accepts
     Token(Box<token::Token>),
+    /// Check a request that a receiver of webhooks got, and say why it is not valid
+    Verify(verify::Verify),
 }
 
 /// Runs a command line, the name of the program included.
@@ -63,6 +66,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Schema(command) => command.run(),
         Command::Migrate(command) => block_on(command.run()),
         Command::Token(command) => command.run(),
+        Command::Verify(command) => block_on(command.run()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,7 +121,8 @@ fn described(error: &anyhow::Error) -> String {
 
 fn status(error: &anyhow::Error) -> u8 {
     let is_input = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<config::Error>() || cause.is::<KeyError>() || cause.is::<BadInput>()
+        let is_key = matches!(cause.downcast_ref(), Some(parts::Error::Vault(error)) if error.is_setting());
+        is_key || cause.is::<config::Error>() || cause.is::<KeyError>() || cause.is::<BadInput>()
     };
     match error {
         error if error.chain().any(is_input) => 2,

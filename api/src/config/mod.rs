@@ -3,6 +3,7 @@
 //! A value is checked when it is parsed, and what several settings must fulfil together is checked by
 //! [`Settings::key_source`]. Errors name the flag and the variable. Secrets appear in no error and no `Debug`.
 
+mod signing;
 mod values;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::store::writer;
 use crate::webhook::egress::AllowList;
 use crate::webhook::retry::Schedule;
 
+pub use signing::SigningSettings;
 pub use values::duration;
 use values::{listen_address, origin, positive_duration, size_bytes, size_bytes_or_none};
 
@@ -30,6 +32,13 @@ pub enum Error {
          (TANDEM_JWT_SECRET), --jwt-public-key (TANDEM_JWT_PUBLIC_KEY) or --jwks (TANDEM_JWKS)"
     )]
     KeyRequired(SocketAddr),
+    /// No key for the secrets in a database that others share, and a data directory that may be another one next time.
+    #[error(
+        "--listen {0} can be reached from other machines and the database is PostgreSQL, so the key that secrets in it are \
+         encrypted with must be given, the same to all servers of this database: --encryption-key (TANDEM_ENCRYPTION_KEY), \
+         32 bytes in base64; `openssl rand -base64 32` makes one"
+    )]
+    EncryptionKeyRequired(SocketAddr),
     /// The settings of tokens do not go together.
     #[error(transparent)]
     Auth(#[from] SettingsError),
@@ -68,6 +77,9 @@ pub struct Settings {
     /// What is kept for how long.
     #[command(flatten)]
     pub retention: RetentionSettings,
+    /// What webhooks are signed with, and who receivers know them by.
+    #[command(flatten)]
+    pub signing: SigningSettings,
     /// Logs.
     #[command(flatten)]
     pub log: LogSettings,
@@ -132,7 +144,7 @@ pub struct ResourceSettings {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Resources and data")]
 pub struct DataSettings {
-    /// Directory of the embedded database and of the secret made at first start
+    /// Directory of the embedded database and of the secrets made at first start
     #[arg(long, env = "TANDEM_DATA_DIR", value_name = "DIRECTORY", default_value = "tandem-data")]
     pub data_dir: PathBuf,
 }
@@ -141,6 +153,11 @@ impl DataSettings {
     /// The file of the secret that is made at first start on loopback.
     pub fn local_secret_path(&self) -> PathBuf {
         self.data_dir.join("jwt-secret")
+    }
+
+    /// The file of the key that secrets in the database are encrypted with, made at first start.
+    pub fn encryption_key_path(&self) -> PathBuf {
+        self.data_dir.join("encryption-key")
     }
 }
 

@@ -140,14 +140,13 @@ pub(super) enum Target<'a> {
     Postgres(&'a str),
 }
 
-/// What connections are for.
+/// What connections are for. Both keep plans; `store::statistics` sees to it that none is kept that was made for a table
+/// while it was small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
-    /// Many short SELECT statements of few texts. Their plans are kept where that is no worse; `store::statistics` sees to
-    /// it that none is kept that was made for a table while it was small.
+    /// Many short SELECT statements of few texts.
     Reads,
-    /// The writer, one transaction at a time. Each statement is planned anew: a kept plan would have been made for the
-    /// table that it is about to fill.
+    /// The writer, one transaction at a time.
     Writes,
 }
 
@@ -160,18 +159,12 @@ pub(super) async fn connect(url: &str, purpose: Use) -> Result<DatabaseConnectio
         .test_before_acquire(false)
         .set_application_name("tandem")
         .acquire_timeout(Duration::from_secs(10));
-    let plans = match purpose {
-        Use::Reads => {
-            options.max_connections(POSTGRES_READ_CONNECTIONS).statement_timeout(READ_TIMEOUT);
-            "auto"
-        }
-        Use::Writes => {
-            options.max_connections(1);
-            "force_custom_plan"
-        }
+    match purpose {
+        Use::Reads => options.max_connections(POSTGRES_READ_CONNECTIONS).statement_timeout(READ_TIMEOUT),
+        Use::Writes => options.max_connections(1),
     };
-    // To compile a plan takes longer than these statements do.
-    options.map_sqlx_postgres_opts(move |options| options.options([("plan_cache_mode", plans), ("jit", "off")]));
+    // Plans are kept where that is no worse. To compile one takes longer than these statements do.
+    options.map_sqlx_postgres_opts(move |options| options.options([("plan_cache_mode", "auto"), ("jit", "off")]));
     Ok(sea_orm::Database::connect(options).await?)
 }
 

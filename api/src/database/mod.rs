@@ -17,4 +17,4 @@ pub use error::Error;
 pub use lock::FileLock;
 pub use record::Record;
 pub use sql::{Dialect, Sql, postgres_list};
-pub use writer_connection::{Transaction, WriterConnection};
+pub use writer_connection::{NotCommitted, Transaction, WriterConnection};

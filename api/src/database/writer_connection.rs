@@ -1,8 +1,14 @@
 //! The one connection that writes, and its transactions.
 //!
 //! The same code drives both databases: on SQLite every future is ready at once, so the writer's thread may block on it.
+//!
+//! What a transaction costs on PostgreSQL is how often the two sides wait for each other. So it begins with the first
+//! statement that locks or writes anything, and one that is a single statement needs neither BEGIN nor COMMIT.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, TransactionTrait};
+use tokio::sync::OnceCell;
 
 use super::connection::{Target, Use, connect, postgres_statement, query_postgres};
 use super::record::Record;
@@ -54,7 +60,11 @@ impl WriterConnection {
                 sqlite::control(conn, "BEGIN IMMEDIATE")?;
                 Ok(Transaction::Sqlite(SqliteTransaction { conn, open: true }))
             }
-            Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
+            Self::Postgres(pool) => Ok(Transaction::Postgres(PostgresTransaction {
+                pool,
+                begun: OnceCell::new(),
+                is_alive: AtomicBool::new(false),
+            })),
         }
     }
 }
@@ -63,8 +73,53 @@ impl WriterConnection {
 pub enum Transaction<'a> {
     /// SQLite.
     Sqlite(SqliteTransaction<'a>),
-    /// PostgreSQL, rolled back by sea-orm when it is dropped.
-    Postgres(DatabaseTransaction),
+    /// PostgreSQL.
+    Postgres(PostgresTransaction<'a>),
+}
+
+/// Begins when it has to. Rolled back by sea-orm when it is dropped.
+pub struct PostgresTransaction<'a> {
+    pool: &'a DatabaseConnection,
+    begun: OnceCell<DatabaseTransaction>,
+    /// Whether the server has answered something. Of a connection that broke while nobody used it this must be known before
+    /// a statement that commits by itself: later it would be in doubt whether it did.
+    is_alive: AtomicBool,
+}
+
+impl PostgresTransaction<'_> {
+    async fn begun(&self) -> Result<&DatabaseTransaction, Error> {
+        Ok(self.begun.get_or_try_init(|| self.pool.begin()).await?)
+    }
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug)]
+pub enum NotCommitted {
+    /// The last statement failed, so nothing was committed.
+    Refused(Error),
+    /// It is not known whether it was committed.
+    InDoubt(Error),
+}
+
+impl NotCommitted {
+    /// Of a statement that is a transaction by itself. What PostgreSQL says of it before the commit is an error of its own;
+    /// a connection that breaks, or is ended, may do so after the commit.
+    fn of_single(error: DbErr) -> Self {
+        let is_refusal = match &error {
+            DbErr::Query(RuntimeErr::SqlxError(e)) | DbErr::Exec(RuntimeErr::SqlxError(e)) => {
+                matches!(&**e, sqlx::Error::Database(_))
+            }
+            // Nothing has been sent.
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return Self::Refused(error.into()),
+            _ => false,
+        };
+        match Error::from(error) {
+            // A server that is told to stop may have committed.
+            error @ Error::Unavailable(_) => Self::InDoubt(error),
+            error if is_refusal => Self::Refused(error),
+            error => Self::InDoubt(error),
+        }
+    }
 }
 
 /// Rolls back when it is dropped while it is open.
@@ -86,7 +141,19 @@ impl Transaction<'_> {
     pub async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::query(transaction.conn, sql),
-            Self::Postgres(transaction) => query_postgres(transaction, sql).await,
+            Self::Postgres(transaction) => query_postgres(transaction.begun().await?, sql).await,
+        }
+    }
+
+    /// Runs a SELECT that locks nothing. It sees what the transaction has written; if that is nothing, it does not begin it.
+    pub async fn peek(&self, sql: Sql) -> Result<Vec<Record>, Error> {
+        match self {
+            Self::Postgres(PostgresTransaction { pool, begun, is_alive }) if !begun.initialized() => {
+                let records = query_postgres(*pool, sql).await?;
+                is_alive.store(true, Ordering::Relaxed);
+                Ok(records)
+            }
+            Self::Sqlite(_) | Self::Postgres(_) => self.query(sql).await,
         }
     }
 
@@ -94,7 +161,9 @@ impl Transaction<'_> {
     pub async fn run(&self, sql: Sql) -> Result<u64, Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::run(transaction.conn, sql),
-            Self::Postgres(transaction) => Ok(transaction.execute_raw(postgres_statement(sql)).await?.rows_affected()),
+            Self::Postgres(transaction) => {
+                Ok(transaction.begun().await?.execute_raw(postgres_statement(sql)).await?.rows_affected())
+            }
         }
     }
 
@@ -103,7 +172,7 @@ impl Transaction<'_> {
         match self {
             Self::Sqlite(transaction) => sqlite::control(transaction.conn, text),
             Self::Postgres(transaction) => {
-                transaction.execute_unprepared(text).await?;
+                transaction.begun().await?.execute_unprepared(text).await?;
                 Ok(())
             }
         }
@@ -117,7 +186,30 @@ impl Transaction<'_> {
                 transaction.open = false;
                 Ok(())
             }
-            Self::Postgres(transaction) => Ok(transaction.commit().await?),
+            Self::Postgres(transaction) => match transaction.begun.into_inner() {
+                Some(transaction) => Ok(transaction.commit().await?),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Runs the last statement, gives its rows, and commits. When this returns, everything in the transaction is durable.
+    ///
+    /// # Errors
+    /// They say whether it may be committed all the same.
+    pub async fn commit_with(self, sql: Sql) -> Result<Vec<Record>, NotCommitted> {
+        match self {
+            Self::Postgres(PostgresTransaction { pool, begun, is_alive })
+                if !begun.initialized() && is_alive.load(Ordering::Relaxed) =>
+            {
+                let rows = pool.query_all_raw(postgres_statement(sql)).await.map_err(NotCommitted::of_single)?;
+                Ok(rows.into_iter().map(Record::Postgres).collect())
+            }
+            Self::Sqlite(_) | Self::Postgres(_) => {
+                let records = self.query(sql).await.map_err(NotCommitted::Refused)?;
+                self.commit().await.map_err(NotCommitted::InDoubt)?;
+                Ok(records)
+            }
         }
     }
 }

@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use axum::body::BodyDataStream;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -46,13 +48,45 @@ struct Exchange<'a, E> {
 
 /// Answers every method.
 pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request: HttpRequest) -> Response {
-    let is_get = request.method() == Method::GET;
-    if is_get && live::is_upgrade(request.headers()) {
+    if request.method() == Method::GET && live::is_upgrade(request.headers()) {
         let opened = live::upgrade(&gateway.live, request.into_parts().0).await;
         return opened.unwrap_or_else(|(status, problem)| respond::refused(MediaType::Json, status, &problem));
     }
-    let accepted = Accepted { response: response_type(request.headers()), stream: stream_format(request.headers()) };
-    if !is_get && request.method() != Method::POST {
+    let deadline = Instant::now() + gateway.settings.request_timeout;
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let response = negotiate(&gateway, &parts, &mut body, deadline).await;
+    settle(&gateway, response, &mut body, deadline).await
+}
+
+/// Sees to it that the connection can be used for the next request: nothing is left of the body. If there is too much of
+/// it, the client is told that the connection ends; one that does not know would send its next request on it, in vain.
+pub(super) async fn settle<E>(
+    gateway: &Gateway<E>,
+    response: Response,
+    body: &mut BodyDataStream,
+    deadline: Instant,
+) -> Response {
+    if response.status().is_success() {
+        return response;
+    }
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return respond::closing(response);
+    }
+    match timeout_at(deadline, read::drain(body, gateway.settings.max_body_bytes)).await {
+        Ok(true) => response,
+        Ok(false) | Err(_) => respond::closing(response),
+    }
+}
+
+async fn negotiate<E: Executor>(
+    gateway: &Gateway<E>,
+    parts: &Parts,
+    body: &mut BodyDataStream,
+    deadline: Instant,
+) -> Response {
+    let accepted = Accepted { response: response_type(&parts.headers), stream: stream_format(&parts.headers) };
+    if parts.method != Method::GET && parts.method != Method::POST {
         let problem = Problem::bad_input("GraphQL requests are POST or, for queries and streams, GET");
         return respond::wrong_method(accepted.media(), "GET, POST", problem);
     }
@@ -61,26 +95,25 @@ pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request
                        multipart/mixed can be given";
         return respond::refused(MediaType::Json, StatusCode::NOT_ACCEPTABLE, &Problem::bad_input(message));
     }
-    match answer(&gateway, accepted, is_get, request).await {
-        Ok(response) => response,
-        Err((status, problem)) => respond::refused(accepted.media(), status, &problem),
-    }
+    let answer = answer(gateway, accepted, parts, body, deadline).await;
+    answer.unwrap_or_else(|(status, problem)| respond::refused(accepted.media(), status, &problem))
 }
 
 async fn answer<E: Executor>(
     gateway: &Gateway<E>,
     accepted: Accepted,
-    is_get: bool,
-    request: HttpRequest,
+    parts: &Parts,
+    body: &mut BodyDataStream,
+    deadline: Instant,
 ) -> Result<Response, Refusal> {
-    let deadline = Instant::now() + gateway.settings.request_timeout;
-    let principal = gateway.live.authenticator.authenticate(request.headers()).await;
+    let principal = gateway.live.authenticator.authenticate(&parts.headers).await;
     let principal = principal.map_err(|error| (StatusCode::UNAUTHORIZED, Problem::from(error)))?;
+    let is_get = parts.method == Method::GET;
     let exchange = Exchange { gateway, accepted, is_get, principal, deadline };
-    let resume_after = read::last_event_id(request.headers());
+    let resume_after = read::last_event_id(&parts.headers);
     let requests = match is_get {
-        true => Requests::One(read::url(request.uri())?),
-        false => posted(gateway, request, deadline).await?,
+        true => Requests::One(read::url(&parts.uri)?),
+        false => posted(gateway, &parts.headers, body, deadline).await?,
     };
     match requests {
         Requests::One(request) => exchange.one(Request { resume_after, ..request }).await,
@@ -97,12 +130,12 @@ async fn answer<E: Executor>(
 /// What is in the body of a POST, which has until then to arrive.
 pub(super) async fn posted<E: Executor>(
     gateway: &Gateway<E>,
-    request: HttpRequest,
+    headers: &HeaderMap,
+    body: &mut BodyDataStream,
     deadline: Instant,
 ) -> Result<Requests, Refusal> {
-    let (parts, body) = request.into_parts();
-    check_body_type(&parts.headers)?;
-    let body = timeout_at(deadline, read::body(&parts.headers, body, gateway.settings.max_body_bytes)).await;
+    check_body_type(headers)?;
+    let body = timeout_at(deadline, read::body(headers, body, gateway.settings.max_body_bytes)).await;
     let late = |_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time"));
     read::json(&body.map_err(late)??, gateway.settings.max_batch.into())
 }

@@ -8,6 +8,7 @@
 mod console;
 mod graphql;
 mod health;
+mod metrics;
 mod negotiate;
 mod persisted;
 mod read;
@@ -15,6 +16,7 @@ mod respond;
 mod stall;
 mod stream;
 mod subscribe;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +31,12 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::config::HttpSettings;
 use crate::live::{Executor, Live};
+use crate::metrics::Metrics;
 
 pub use health::{NotReady, Readiness};
 pub use persisted::PersistedQueries;
 pub use stall::drop_stalled;
+pub use webhooks::routes as webhook_routes;
 
 /// How long a browser may remember that an origin is allowed.
 const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
@@ -47,6 +51,10 @@ pub struct Gateway<E> {
     pub persisted: PersistedQueries,
     /// Says whether the server can do its work.
     pub readiness: Readiness,
+    /// Numbers about the parts.
+    pub metrics: Metrics,
+    /// Whether they are for everybody, and not for the admin role alone.
+    pub are_metrics_open: bool,
 }
 
 /// All routes.
@@ -64,6 +72,7 @@ pub fn router<E: Executor>(gateway: Gateway<E>) -> Router {
         .route("/", get(console::page))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz::<E>))
+        .route("/metrics", get(metrics::show::<E>))
         .fallback(respond::not_found)
         .method_not_allowed_fallback(respond::method_not_allowed)
         .with_state(gateway)

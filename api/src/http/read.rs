@@ -4,9 +4,9 @@
 //! - `query_string`: what a URL says
 
 mod parameters;
-mod query_string;
+pub(super) mod query_string;
 
-use axum::body::Body;
+use axum::body::BodyDataStream;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::header::CONTENT_LENGTH;
@@ -29,8 +29,23 @@ fn bad(problem: Problem) -> Refusal {
     (StatusCode::BAD_REQUEST, problem)
 }
 
+/// Reads what is left of a body, and forgets it. Whether it has ended within so many bytes.
+pub async fn drain(pieces: &mut BodyDataStream, max_bytes: usize) -> bool {
+    let mut left = max_bytes;
+    loop {
+        match pieces.next().await {
+            None => return true,
+            Some(Err(_)) => return false,
+            Some(Ok(piece)) => match left.checked_sub(piece.len()) {
+                Some(less) => left = less,
+                None => return false,
+            },
+        }
+    }
+}
+
 /// The whole body, without a copy if it came in one piece.
-pub async fn body(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Refusal> {
+pub async fn body(headers: &HeaderMap, pieces: &mut BodyDataStream, max_bytes: usize) -> Result<Bytes, Refusal> {
     let too_large = || {
         let problem = Problem::bad_input(format!("the body is larger than {max_bytes} bytes"));
         (StatusCode::PAYLOAD_TOO_LARGE, problem)
@@ -39,7 +54,6 @@ pub async fn body(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<B
     if announced.is_some_and(|length| length > max_bytes) {
         return Err(too_large());
     }
-    let mut pieces = body.into_data_stream();
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while let Some(piece) = pieces.next().await {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::body::BodyDataStream;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::Response;
 use http::header::AUTHORIZATION;
@@ -11,7 +12,7 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::graphql::{posted, prepare};
+use super::graphql::{posted, prepare, settle};
 use super::negotiate::{MediaType, accepts_text, response_type, stream_format};
 use super::read::{self, Refusal, Requests};
 use super::{Gateway, respond};
@@ -32,18 +33,22 @@ struct Parameters {
 
 /// Answers every method.
 pub async fn handle<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, request: HttpRequest) -> Response {
+    let deadline = Instant::now() + gateway.settings.request_timeout;
     let media = response_type(request.headers()).unwrap_or(MediaType::Json);
-    let answer = match *request.method() {
-        Method::PUT => reserve(&gateway, &request.into_parts().0).await,
-        Method::GET => connect(&gateway, &request.into_parts().0).await,
-        Method::POST => start(&gateway, media, request).await,
-        Method::DELETE => stop(&gateway, &request.into_parts().0).await,
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let answer = match parts.method {
+        Method::PUT => reserve(&gateway, &parts).await,
+        Method::GET => connect(&gateway, &parts).await,
+        Method::POST => start(&gateway, media, &parts, &mut body, deadline).await,
+        Method::DELETE => stop(&gateway, &parts).await,
         _ => {
             let message = "a stream is reserved with PUT, connected with GET, and used with POST and DELETE";
-            return respond::wrong_method(media, "DELETE, GET, POST, PUT", Problem::bad_input(message));
+            Ok(respond::wrong_method(media, "DELETE, GET, POST, PUT", Problem::bad_input(message)))
         }
     };
-    answer.unwrap_or_else(|(status, problem)| respond::refused(media, status, &problem))
+    let response = answer.unwrap_or_else(|(status, problem)| respond::refused(media, status, &problem));
+    settle(&gateway, response, &mut body, deadline).await
 }
 
 async fn reserve<E: Executor>(gateway: &Gateway<E>, request: &Parts) -> Result<Response, Refusal> {
@@ -69,13 +74,18 @@ async fn connect<E: Executor>(gateway: &Gateway<E>, request: &Parts) -> Result<R
     Ok(respond::stream(Format::EventStream.content_type(), events))
 }
 
-async fn start<E: Executor>(gateway: &Gateway<E>, media: MediaType, request: HttpRequest) -> Result<Response, Refusal> {
-    let deadline = Instant::now() + gateway.settings.request_timeout;
+async fn start<E: Executor>(
+    gateway: &Gateway<E>,
+    media: MediaType,
+    parts: &Parts,
+    body: &mut BodyDataStream,
+    deadline: Instant,
+) -> Result<Response, Refusal> {
     let live = &gateway.live;
-    let caller = caller(gateway, request.headers()).await?;
-    let stream = find(gateway, request.headers(), &parameters(request.uri())?, Some(&caller))?;
-    let resume_after = read::last_event_id(request.headers());
-    let Requests::One(request) = posted(gateway, request, deadline).await? else {
+    let caller = caller(gateway, &parts.headers).await?;
+    let stream = find(gateway, &parts.headers, &parameters(&parts.uri)?, Some(&caller))?;
+    let resume_after = read::last_event_id(&parts.headers);
+    let Requests::One(request) = posted(gateway, &parts.headers, body, deadline).await? else {
         return Err(bad_request("a batch cannot run in a stream; start each operation by itself"));
     };
     let mut request = Request { resume_after, ..request };

@@ -240,7 +240,8 @@ async fn bodies_are_limited() {
     let server = TestServer::start(&["--max-body-bytes", "1KiB"]).await;
     let fits = format!("{:>1024}", query("{ echo }"));
     assert_eq!(post(&server, NEW, fits.clone()).await.status, StatusCode::OK);
-    assert_eq!(post(&server, NEW, fits + " ").await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let too_large = post(&server, NEW, fits + " ").await;
+    assert_eq!((too_large.status, too_large.header("connection")), (StatusCode::PAYLOAD_TOO_LARGE, "close"));
 
     // Without an announced length, and in pieces.
     let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
@@ -272,6 +273,45 @@ async fn a_body_in_pieces_is_read_as_one() {
     soon(socket.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains(r#"{"data":{"sub":null,"variables":{}}}"#), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_connection_to_the_next_one() {
+    let server = TestServer::start(&[]).await;
+    let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let post = |headers: &str, length: usize| {
+        format!("POST /graphql HTTP/1.1\r\nhost: x\r\n{headers}\r\ncontent-length: {length}\r\n\r\n")
+    };
+    for (headers, status) in [
+        ("content-type: text/plain", "415"),
+        ("content-type: application/json\r\naccept: text/html", "406"),
+        ("content-type: application/json\r\nauthorization: Bearer x", "401"),
+    ] {
+        socket.write_all(post(headers, 50_000).as_bytes()).await.unwrap();
+        // The body comes later, and in parts.
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+            socket.write_all(&[b' '; 10_000]).await.unwrap();
+        }
+        assert!(read_answer(&mut socket).await.starts_with(&format!("HTTP/1.1 {status}")));
+    }
+    let body = query("{ echo }");
+    let last = post("content-type: application/json\r\nconnection: close", body.len()) + &body;
+    socket.write_all(last.as_bytes()).await.unwrap();
+    assert!(read_answer(&mut socket).await.starts_with("HTTP/1.1 200"));
+}
+
+/// The head of the next answer on a connection. Its body is read, too.
+async fn read_answer(socket: &mut tokio::net::TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon(socket.read_u8()).await.expect("the connection is open"));
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    soon(socket.read_exact(&mut body)).await.unwrap();
+    head
 }
 
 #[tokio::test]

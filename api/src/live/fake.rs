@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use futures_util::stream::unfold;
 use futures_util::{FutureExt, StreamExt};
 use serde_json::json;
@@ -13,12 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::operation::Output;
 use super::{Executor, Live};
 use crate::auth::{Authenticator, NewToken, Principal, issue};
 use crate::auth::{KeySource, Secret};
 use crate::config::{Settings, settings};
 use crate::http::{Gateway, NotReady, PersistedQueries, drop_stalled, router};
-use crate::schema::{Item, OperationKind, Request, Response, Subscribed};
+use crate::schema::{Item, OperationKind, Payload, Request, Response, Subscribed};
 
 /// As the server's, but short.
 const STALL_GRACE: Duration = Duration::from_millis(500);
@@ -29,6 +29,15 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 /// Waits for something that must happen.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future).await.expect("it did not happen in time")
+}
+
+fn payload(body: &str, cursor: &str) -> Arc<Payload> {
+    Arc::new(Payload::of_subscription(body.into(), cursor))
+}
+
+/// A result of a subscription.
+pub fn next_output(body: &str, cursor: &str) -> Output {
+    Output::Next(payload(body, cursor))
 }
 
 /// An operation that waits for what the test makes of it.
@@ -43,8 +52,7 @@ pub struct Started {
 
 impl Started {
     pub async fn next(&self, body: &str, cursor: &str) {
-        let item = Item::Next { body: Bytes::copy_from_slice(body.as_bytes()), cursor: cursor.to_owned() };
-        soon(self.items.send(item)).await.expect("the operation is running");
+        soon(self.items.send(Item::Next(payload(body, cursor)))).await.expect("the operation is running");
     }
 
     pub async fn dropped(&self) {
@@ -100,7 +108,7 @@ impl Executor for Fake {
     async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
         let body = if request.query == "{ wait }" {
             match self.start(&request, &principal).recv().await {
-                Some(Item::Next { body, .. }) => body,
+                Some(Item::Next(payload)) => payload.body().to_owned().into(),
                 _ => return request_error("BAD_USER_INPUT"),
             }
         } else {
@@ -113,12 +121,12 @@ impl Executor for Fake {
         let items = match request.query.as_str() {
             "subscription { refused }" => return Err(request_error("FORBIDDEN")),
             "subscription { endless }" => {
-                let body = Bytes::from(json!({"data": "x".repeat(16 << 10)}).to_string());
+                let body = json!({"data": "x".repeat(16 << 10)}).to_string();
                 let (pulled, running) = (self.pulled.clone(), self.start(&request, &principal));
                 futures_util::stream::repeat_with(move || {
                     let _ = &running;
                     let count = pulled.fetch_add(1, Ordering::SeqCst) + 1;
-                    Item::Next { body: body.clone(), cursor: format!("c{count}") }
+                    Item::Next(payload(&body, &format!("c{count}")))
                 })
                 .boxed()
             }
@@ -165,7 +173,14 @@ impl TestServer {
             async move { reasons }.boxed()
         });
         let persisted = PersistedQueries::new(settings.http.persisted_queries_bytes);
-        let router = router(Gateway { live: Arc::new(live), settings: settings.http.clone(), persisted, readiness });
+        let router = router(Gateway {
+            live: Arc::new(live),
+            settings: settings.http.clone(),
+            persisted,
+            readiness,
+            metrics: crate::metrics::Metrics::default(),
+            are_metrics_open: settings.server.is_loopback(),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let listener = drop_stalled(listener, settings.live.live_write_timeout + STALL_GRACE);

@@ -2,29 +2,25 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, unfold};
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::timeout;
 
 use super::{Executor, Problem};
 use crate::auth::Principal;
-use crate::schema::{Item, OperationKind, Request, Response, Subscribed};
+use crate::schema::{Item, OperationKind, Payload, Request, Response, Subscribed};
 
 /// What an operation gives to its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// A subscription has started, and would go on after this cursor.
-    Started(String),
+    Started(Arc<str>),
     /// A response.
-    Next {
-        /// Its JSON object.
-        body: Bytes,
-        /// Where to continue after it, if it is of a subscription.
-        cursor: Option<String>,
-    },
+    Next(Arc<Payload>),
     /// It could not be run, or cannot go on: the JSON array of errors. Nothing follows.
     Error(Bytes),
     /// It is over. Nothing follows.
@@ -32,10 +28,19 @@ pub enum Output {
 }
 
 impl Output {
+    /// Where a subscription goes on after this output.
+    pub fn cursor(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Started(cursor) => Some(cursor),
+            Self::Next(payload) => payload.cursor(),
+            Self::Error(_) | Self::Complete => None,
+        }
+    }
+
     /// Whether nothing follows.
     pub fn is_last(&self) -> bool {
         match self {
-            Self::Started(_) | Self::Next { .. } => false,
+            Self::Started(_) | Self::Next(_) => false,
             Self::Error(_) | Self::Complete => true,
         }
     }
@@ -85,7 +90,7 @@ pub async fn begin<E: Executor>(
             if response.is_request_error {
                 return Err(Refusal::Response(response));
             }
-            let next = Output::Next { body: response.body, cursor: None };
+            let next = Output::Next(Arc::new(response.into()));
             Ok(stream::iter([next, Output::Complete]).boxed())
         }
         OperationKind::Subscription => {
@@ -111,20 +116,40 @@ pub(super) fn lazily<E: Executor>(
             let begun = async move {
                 begin(&executor, kind, request, principal, limit).await.unwrap_or_else(|refusal| refused(&refusal))
             };
-            begun.flatten_stream().boxed()
+            // In a box of its own, which is given back once it has begun: beginning takes far more memory than going on.
+            begun.boxed().flatten_stream().boxed()
         }
     }
 }
 
 fn subscription(Subscribed { cursor, items }: Subscribed) -> Outputs {
-    // `None` once the last output is out.
-    let following = unfold(Some(items), |items| async move {
-        let mut items: Pin<Box<_>> = items?;
-        match items.next().await {
-            Some(Item::Next { body, cursor }) => Some((Output::Next { body, cursor: Some(cursor) }, Some(items))),
-            Some(Item::Error(errors)) => Some((Output::Error(errors), None)),
-            None => Some((Output::Complete, None)),
+    Following { started: Some(cursor.into()), items: Some(items) }.boxed()
+}
+
+/// The outputs of a subscription.
+struct Following {
+    /// Where it starts, until that is told.
+    started: Option<Arc<str>>,
+    /// `None` once the last output is out.
+    items: Option<BoxStream<'static, Item>>,
+}
+
+impl Stream for Following {
+    type Item = Output;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Output>> {
+        if let Some(cursor) = self.started.take() {
+            return Poll::Ready(Some(Output::Started(cursor)));
         }
-    });
-    stream::once(std::future::ready(Output::Started(cursor))).chain(following).boxed()
+        let Some(items) = &mut self.items else { return Poll::Ready(None) };
+        let output = match ready!(items.poll_next_unpin(context)) {
+            Some(Item::Next(payload)) => Output::Next(payload),
+            Some(Item::Error(errors)) => Output::Error(errors),
+            None => Output::Complete,
+        };
+        if output.is_last() {
+            self.items = None;
+        }
+        Poll::Ready(Some(output))
+    }
 }

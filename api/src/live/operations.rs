@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable};
 use futures_util::{FutureExt, StreamExt};
+use serde_json::{Map, Value};
 
 use super::Executor;
 use super::operation::{Output, Outputs, lazily};
@@ -36,9 +37,9 @@ struct Running {
     /// `None` while its outputs are still being prepared.
     handle: Option<AbortHandle>,
     /// Of a subscription: so that it can go on with other rights.
-    request: Option<Box<Request>>,
+    request: Option<Box<Kept>>,
     /// Where it goes on, once it has started.
-    cursor: Option<String>,
+    cursor: Option<Arc<str>>,
 }
 
 impl Operations {
@@ -78,7 +79,7 @@ impl Operations {
 
     /// Adds the outputs of one that was reserved. `false` if it has been stopped since. `request` is that of a
     /// subscription, see [`subscription`].
-    pub(super) fn attach(&mut self, id: &str, request: Option<Box<Request>>, outputs: Outputs) -> bool {
+    pub(super) fn attach(&mut self, id: &str, request: Option<Box<Kept>>, outputs: Outputs) -> bool {
         let Some((id, running)) = self.running.get_key_value(id).filter(|(_, running)| running.handle.is_none()) else {
             return false;
         };
@@ -110,8 +111,8 @@ impl Operations {
         for (id, running) in &mut self.running {
             if let (Some(request), Some(handle)) = (&running.request, &running.handle) {
                 handle.abort();
-                let mut request = (**request).clone();
-                request.resume_after = running.cursor.clone().or(request.resume_after);
+                let mut request = request.again();
+                request.resume_after = running.cursor.as_deref().map(str::to_owned).or(request.resume_after);
                 renewed.push((Arc::clone(id), request));
             }
         }
@@ -138,21 +139,74 @@ impl Operations {
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, Output)> {
         // Streams that were stopped are still in the set until it is polled, which drops them.
         let Poll::Ready(Some((id, output))) = self.streams.poll_next_unpin(context) else { return Poll::Pending };
-        match &output {
-            Output::Started(cursor) | Output::Next { cursor: Some(cursor), .. } => {
-                if let Some(running) = self.running.get_mut(&id) {
-                    running.cursor = Some(cursor.clone());
-                }
-            }
-            Output::Next { cursor: None, .. } => {}
-            Output::Error(_) | Output::Complete => drop(self.running.remove(&id)),
+        if let Some(cursor) = output.cursor()
+            && let Some(running) = self.running.get_mut(&id)
+        {
+            running.cursor = Some(Arc::clone(cursor));
+        }
+        if output.is_last() {
+            self.running.remove(&id);
         }
         Poll::Ready((id, output))
     }
 }
 
 /// The request again if it is one of a subscription, to be kept for [`Operations::renew`].
-pub(super) fn subscription<E: Executor>(executor: &E, request: &Request) -> Option<Box<Request>> {
+pub(super) fn subscription<E: Executor>(executor: &E, request: &Request) -> Option<Box<Kept>> {
     let kind = executor.operation_kind(request);
-    matches!(kind, Ok(OperationKind::Subscription)).then(|| Box::new(request.clone()))
+    matches!(kind, Ok(OperationKind::Subscription)).then(|| Box::new(Kept::new(request)))
+}
+
+/// A request that may never be needed again, in little memory: objects take many times as much as their text.
+pub(super) struct Kept {
+    query: Box<str>,
+    operation_name: Option<Box<str>>,
+    variables: Box<str>,
+    extensions: Box<str>,
+    resume_after: Option<Box<str>>,
+}
+
+impl Kept {
+    fn new(request: &Request) -> Self {
+        let text = |object: &Map<String, Value>| serde_json::to_string(object).expect("an object is JSON").into();
+        Self {
+            query: request.query.as_str().into(),
+            operation_name: request.operation_name.as_deref().map(Into::into),
+            variables: text(&request.variables),
+            extensions: text(&request.extensions),
+            resume_after: request.resume_after.as_deref().map(Into::into),
+        }
+    }
+
+    fn again(&self) -> Request {
+        let object = |text: &str| serde_json::from_str(text).expect("it was written as an object");
+        Request {
+            query: self.query.to_string(),
+            operation_name: self.operation_name.as_deref().map(str::to_owned),
+            variables: object(&self.variables),
+            extensions: object(&self.extensions),
+            resume_after: self.resume_after.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_the_request() {
+        let object = |value: Value| value.as_object().cloned().unwrap();
+        let request = Request {
+            query: "subscription { a }".to_owned(),
+            operation_name: Some("Named".to_owned()),
+            variables: object(json!({"b": [1.5, {"c": null}], "a": "\u{1}"})),
+            extensions: object(json!({"x": {}})),
+            resume_after: Some("cursor".to_owned()),
+        };
+        assert_eq!(format!("{:?}", Kept::new(&request).again()), format!("{request:?}"));
+        assert_eq!(format!("{:?}", Kept::new(&Request::default()).again()), format!("{:?}", Request::default()));
+    }
 }

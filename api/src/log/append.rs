@@ -1,17 +1,20 @@
-//! The last statements of a write transaction: take positions from the head row and write the events.
+//! The last statements of a write transaction: take positions from the head row and write the events. On PostgreSQL they
+//! are one, and the rows that the events are about may be written by it as well.
 //!
 //! The head row is locked from here to the commit, so transactions of several nodes take positions in the order in which
 //! they commit, and a rollback gives its positions back. A sequence would hand out numbers before the commit, and a
 //! reader would skip the transactions that commit late.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use entity::{EventId, Position, TransactionId};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{ChangeKind, Event, departure};
+use crate::catalog::datum::write_text;
 use crate::catalog::{Catalog, FieldId, ResourceId, Row};
-use crate::database::{Dialect, Error, Sql, Transaction};
+use crate::database::{Dialect, Error, NotCommitted, Sql, Transaction};
 
 /// An event that has no position yet.
 #[derive(Debug, Clone)]
@@ -64,39 +67,91 @@ impl NewEvent {
     }
 }
 
-/// Appends events in this order. Must be the last thing before the commit.
+/// Rows that are written by the statement that appends the events about them: `WITH w0 AS (…), w1 AS (…)`. For PostgreSQL,
+/// where each statement costs a way to the server and back.
+#[derive(Debug, Clone)]
+pub struct RowWrites {
+    sql: Sql,
+    count: usize,
+}
+
+impl RowWrites {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { sql: Sql::text(Dialect::Postgres, "WITH "), count: 0 }
+    }
+
+    /// Adds a statement that writes rows and gives none, which `write` adds. It must not depend on those before it.
+    pub fn add(&mut self, write: impl FnOnce(&mut Sql)) {
+        self.sql.push("w").push(&self.count.to_string()).push(" AS (");
+        write(&mut self.sql);
+        self.sql.push(" RETURNING 1),");
+        self.count += 1;
+    }
+}
+
+impl Default for RowWrites {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Appends events in this order, after these writes of rows. Only the settling of keys may come between this and the commit.
 pub async fn append(
     transaction: &Transaction<'_>,
     catalog: &Catalog,
     events: Vec<NewEvent>,
+    writes: RowWrites,
 ) -> Result<Vec<Arc<Event>>, Error> {
     if events.is_empty() {
+        debug_assert!(writes.count == 0, "a row is not written without an event");
         return Ok(Vec::new());
     }
-    let count = events.len() as i64;
     let last = match transaction.dialect() {
-        Dialect::Sqlite => append_sqlite(transaction, catalog, &events, count).await?,
-        Dialect::Postgres => append_postgres(transaction, catalog, &events, count).await?,
+        Dialect::Sqlite => append_sqlite(transaction, catalog, &events).await?,
+        Dialect::Postgres => head_position(&transaction.query(postgres_statement(catalog, &events, writes)).await?)?,
     };
-    let mut position = Position::new(last - count)?;
-    let mut appended = Vec::with_capacity(events.len());
-    for event in events {
-        position = position.next();
-        appended.push(Arc::new(event.at_position(catalog, position)));
-    }
+    let appended = placed(catalog, events, last)?;
     departure::record(transaction, catalog, &appended).await?;
     Ok(appended)
+}
+
+/// [`append`] and commit, in one statement where that is possible.
+///
+/// # Errors
+/// They say whether it may be committed all the same.
+pub async fn append_and_commit(
+    transaction: Transaction<'_>,
+    catalog: &Catalog,
+    events: Vec<NewEvent>,
+    writes: RowWrites,
+) -> Result<Vec<Arc<Event>>, NotCommitted> {
+    let takes_away = events.iter().any(|event| event.before.is_some());
+    if events.is_empty() || takes_away || transaction.dialect() == Dialect::Sqlite {
+        let appended = append(&transaction, catalog, events, writes).await.map_err(NotCommitted::Refused)?;
+        transaction.commit().await.map_err(NotCommitted::InDoubt)?;
+        return Ok(appended);
+    }
+    // What is created takes no foreign key away, so nothing comes after the events.
+    let records = transaction.commit_with(postgres_statement(catalog, &events, writes)).await?;
+    head_position(&records).and_then(|last| placed(catalog, events, last)).map_err(NotCommitted::InDoubt)
+}
+
+/// The events at their positions, the last of which is `last`.
+fn placed(catalog: &Catalog, events: Vec<NewEvent>, last: i64) -> Result<Vec<Arc<Event>>, Error> {
+    let mut position = Position::new(last - events.len() as i64)?;
+    let place = |event: NewEvent| {
+        position = position.next();
+        Arc::new(event.at_position(catalog, position))
+    };
+    Ok(events.into_iter().map(place).collect())
 }
 
 const COLUMNS: &str =
     "position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by";
 
-async fn append_sqlite(
-    transaction: &Transaction<'_>,
-    catalog: &Catalog,
-    events: &[NewEvent],
-    count: i64,
-) -> Result<i64, Error> {
+async fn append_sqlite(transaction: &Transaction<'_>, catalog: &Catalog, events: &[NewEvent]) -> Result<i64, Error> {
+    let count = events.len() as i64;
     let mut sql = Sql::text(Dialect::Sqlite, "UPDATE tandem_head SET position = position + ");
     sql.bind(count).push(" RETURNING position");
     let last = head_position(&transaction.query(sql).await?)?;
@@ -115,47 +170,57 @@ async fn append_sqlite(
     Ok(last)
 }
 
-/// One statement for the head row and all events.
-async fn append_postgres(
-    transaction: &Transaction<'_>,
-    catalog: &Catalog,
-    events: &[NewEvent],
-    count: i64,
-) -> Result<i64, Error> {
-    let document: Vec<Value> = events
-        .iter()
-        .enumerate()
-        .map(|(i, event)| {
-            let image = |row: &Option<Arc<Row>>| row.as_ref().map(|r| image_text(catalog, event.resource, r));
-            json!({
-                "n": i as i64 + 1,
-                "id": event.id.0.to_string(),
-                "transaction_id": event.transaction_id.0.to_string(),
-                "type": catalog.resource(event.resource).name,
-                "row_id": event.row().id().to_string(),
-                "version": event.version(catalog),
-                "kind": event.kind.name(),
-                "changed_fields": changed_names(catalog, event).to_string(),
-                "before": image(&event.before),
-                "after": image(&event.after),
-                "at": event.at,
-                "by": event.by,
-            })
-        })
-        .collect();
-    let mut sql = Sql::text(Dialect::Postgres, "WITH head AS (UPDATE tandem_head SET position = position + ");
-    sql.bind(count).push(" RETURNING position), written AS (INSERT INTO tandem_event (").push(COLUMNS);
+/// One statement for the rows, the head row and all events. The head row is locked last, when nothing is left that might
+/// wait for another transaction: hence the condition, which asks for the writes before it and is always true.
+fn postgres_statement(catalog: &Catalog, events: &[NewEvent], writes: RowWrites) -> Sql {
+    let count = events.len() as i64;
+    let RowWrites { mut sql, count: write_count } = writes;
+    sql.push("head AS (UPDATE tandem_head SET position = position + ").bind(count);
+    for i in 0..write_count {
+        sql.push(if i == 0 { " WHERE " } else { " AND " });
+        sql.push("(SELECT count(*) FROM w").push(&i.to_string()).push(") >= 0");
+    }
+    sql.push(" RETURNING position), written AS (INSERT INTO tandem_event (").push(COLUMNS);
     sql.push(") SELECT head.position - ").bind(count);
     sql.push(
         " + e.n, e.id, e.transaction_id, e.type, e.row_id, e.version, e.kind, e.changed_fields, e.before, e.after, e.at, \
          e.by FROM head, json_to_recordset(CAST(",
     );
-    sql.bind(Value::Array(document).to_string());
+    sql.bind(document(catalog, events));
     sql.push(
         " AS json)) AS e(n bigint, id uuid, transaction_id uuid, type text, row_id uuid, version bigint, kind text, \
          changed_fields text, before text, after text, at bigint, by text)) SELECT position FROM head",
     );
-    head_position(&transaction.query(sql).await?)
+    sql
+}
+
+/// The events as one JSON document.
+fn document(catalog: &Catalog, events: &[NewEvent]) -> String {
+    let mut out = Vec::with_capacity(1024 * events.len());
+    for (i, event) in events.iter().enumerate() {
+        let (start, n, id, transaction) = (if i == 0 { "[{" } else { ",{" }, i + 1, event.id.0, event.transaction_id.0);
+        let (row, version) = (event.row().id(), event.version(catalog));
+        let (kind, at) = (event.kind.name(), event.at);
+        write!(out, r#"{start}"n":{n},"id":"{id}","transaction_id":"{transaction}","row_id":"{row}","#)
+            .and_then(|()| write!(out, r#""version":{version},"kind":"{kind}","at":{at}"#))
+            .expect("writing to memory does not fail");
+        let image = |row: &Option<Arc<Row>>| row.as_ref().map(|row| image_text(catalog, event.resource, row));
+        let texts = [
+            ("type", Some(catalog.resource(event.resource).name.clone())),
+            ("changed_fields", Some(changed_names(catalog, event).to_string())),
+            ("before", image(&event.before)),
+            ("after", image(&event.after)),
+            ("by", event.by.clone()),
+        ];
+        for (name, text) in texts {
+            let Some(text) = text else { continue };
+            write!(out, r#","{name}":"#).expect("writing to memory does not fail");
+            write_text(&mut out, &text);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    String::from_utf8(out).expect("JSON is text")
 }
 
 fn head_position(records: &[crate::database::Record]) -> Result<i64, Error> {

@@ -4,14 +4,15 @@
 //! position, from the ring or, if it has fallen off the ring, from the database. So a slow follower costs nobody else
 //! anything. A wake-up carries no data; losing one costs latency only, because the hub also looks on a timer.
 
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
 use entity::{Epoch, Position};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::ring::Ring;
+use super::ring::{MAX_EVENTS, Ring};
 use super::{CHANNEL, Cursor, CursorError, Error, Event, read};
 use crate::catalog::{Catalog, Lineage};
 use crate::database::{self, Database};
@@ -42,9 +43,24 @@ struct Inner {
     stale_since: watch::Sender<Option<SystemTime>>,
     wake: Notify,
     announce: Notify,
+    /// Held by whoever lets the ring reach further back.
+    reaching: Mutex<()>,
+    head: HeadReads,
+}
+
+/// Reads of the head row: those who ask while one runs share the next one.
+#[derive(Default)]
+struct HeadReads {
+    /// How many have begun.
+    begun: AtomicU64,
+    /// The number of the last one that is done, and what it gave.
+    last: Mutex<(u64, Position)>,
 }
 
 impl Hub {
+    /// Events that the hub has in memory, or reads once for all who ask for them.
+    pub const RECENT: usize = MAX_EVENTS;
+
     /// A hub that starts at the end of the log.
     pub async fn open(database: Database, catalog: Arc<Catalog>) -> Result<Self, database::Error> {
         let head = read::head(&database).await?;
@@ -58,6 +74,8 @@ impl Hub {
             stale_since: watch::Sender::new(None),
             wake: Notify::new(),
             announce: Notify::new(),
+            reaching: Mutex::default(),
+            head: HeadReads::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -118,9 +136,13 @@ impl Hub {
         }
     }
 
-    /// Says that this process has appended to the log.
-    pub fn written(&self) {
-        self.wake();
+    /// Says that this process has appended these events to the log, all of one commit. If they are the next ones they need
+    /// not be read.
+    pub fn written(&self, events: &[Arc<Event>]) {
+        let is_next = events.first().is_some_and(|first| first.position == self.tail().next());
+        if !is_next || !self.take(events.to_vec()) {
+            self.wake();
+        }
         self.inner.announce.notify_one();
     }
 
@@ -166,14 +188,46 @@ impl Hub {
         loop {
             let tail = self.tail();
             let events = read::after(&self.inner.database, &self.inner.lineage, tail, READ_LIMIT).await?;
-            let Some(last) = events.last() else { return Ok(()) };
-            let (last, is_all) = (last.position, (events.len() as u64) < READ_LIMIT);
-            self.inner.ring.write().expect("nobody panics while holding the ring").extend(events);
-            self.inner.tail.send_replace(last);
+            if events.is_empty() {
+                return Ok(());
+            }
+            let is_all = (events.len() as u64) < READ_LIMIT;
+            self.take(events);
             if is_all {
                 return Ok(());
             }
         }
+    }
+
+    /// Moves the tail over events without a gap, of which the ring may have some already. Whether they are the next ones.
+    fn take(&self, mut events: Vec<Arc<Event>>) -> bool {
+        let mut ring = self.inner.ring.write().expect("nobody panics while holding the ring");
+        let tail = self.tail();
+        events.retain(|event| event.position > tail);
+        let (Some(first), Some(last)) = (events.first(), events.last().map(|last| last.position)) else { return true };
+        if first.position != tail.next() {
+            return false;
+        }
+        ring.extend(events);
+        self.inner.tail.send_replace(last);
+        true
+    }
+
+    /// The end of the log: at least the position of all that anybody has been told to be committed. However many ask, one
+    /// read at a time goes to the database.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn head(&self) -> Result<Position, database::Error> {
+        let HeadReads { begun, last } = &self.inner.head;
+        // One that has begun before may have seen less than the caller knows.
+        let wanted = begun.load(Ordering::SeqCst) + 1;
+        let mut last = last.lock().await;
+        if last.0 < wanted {
+            let number = begun.fetch_add(1, Ordering::SeqCst) + 1;
+            *last = (number, read::head(&self.inner.database).await?.position);
+        }
+        Ok(last.1)
     }
 
     /// The last position that the hub has read.
@@ -207,7 +261,7 @@ impl Hub {
             return Err(CursorError::Expired.into());
         }
         // A cursor may come from a statement that saw more than the hub has read so far.
-        if cursor.position > self.tail() && cursor.position > read::head(&self.inner.database).await?.position {
+        if cursor.position > self.tail() && cursor.position > self.head().await? {
             return Err(CursorError::Invalid.into());
         }
         Ok(cursor.position)
@@ -221,11 +275,49 @@ impl Hub {
         if let Some(events) = self.in_ring(position, limit) {
             return Ok(events);
         }
+        if self.reach_back(position).await?
+            && let Some(events) = self.in_ring(position, limit)
+        {
+            return Ok(events);
+        }
         read::after(&self.inner.database, &self.inner.lineage, position, (limit as u64).min(READ_LIMIT)).await
     }
 
+    /// Reads what is missing between a recent position and the ring into the ring, so that those who come back together,
+    /// as after a restart, do not all read it. Whether the position was recent.
+    async fn reach_back(&self, position: Position) -> Result<bool, database::Error> {
+        let is_recent = || self.tail().get() - position.get() < MAX_EVENTS as i64;
+        if !is_recent() {
+            return Ok(false);
+        }
+        let _turn = self.inner.reaching.lock().await;
+        while is_recent() {
+            let first = match self.ring().first() {
+                Some(first) if first <= position.next() => return Ok(true),
+                Some(first) => first,
+                None => self.tail().next(),
+            };
+            let events = read::before(&self.inner.database, &self.inner.lineage, first, READ_LIMIT).await?;
+            let mut ring = self.inner.ring.write().expect("nobody panics while holding the ring");
+            if events.is_empty() || !ring.reach_back(events, self.tail()) {
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    fn ring(&self) -> RwLockReadGuard<'_, Ring> {
+        self.inner.ring.read().expect("nobody panics while holding the ring")
+    }
+
     fn in_ring(&self, position: Position, limit: usize) -> Option<Vec<Arc<Event>>> {
-        self.inner.ring.read().expect("nobody panics while holding the ring").after(position, limit)
+        self.ring().after(position, limit)
+    }
+
+    /// The event at this position, if it is one of the newest.
+    pub fn recent(&self, position: Position) -> Option<Arc<Event>> {
+        let before = Position::new(position.get() - 1).ok()?;
+        self.in_ring(before, 1)?.into_iter().next()
     }
 
     /// Returns once the hub has read beyond this position.
@@ -245,4 +337,64 @@ pub enum PositionError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] database::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{STORE, admin, on_both};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn those_who_come_together_read_once() {
+        on_both(STORE, async |app| {
+            for number in 1..=20 {
+                let create = format!(
+                    "mutation {{ createProduct(input: {{sku: \"SKU-{number}\", name: \"x\", price: \"1\"}}) {{ userErrors {{ message }} }} }}"
+                );
+                app.run(&admin(), &create, json!({})).await;
+            }
+            let statements = Arc::new(AtomicU64::new(0));
+            let database = app.parts.database.counted(Arc::clone(&statements));
+            let catalog = Arc::clone(app.parts.hub.lineage().catalog());
+            let hub = Hub::open(database, catalog).await.unwrap();
+            let taken = || statements.swap(0, Ordering::SeqCst);
+            taken();
+            // As after a restart: nothing is in the ring yet, and all come back from somewhere.
+            let position = |number: i64| Position::new(number % 20).unwrap();
+            let cursors = (0..25).map(async |number| {
+                let position = hub.position(&hub.cursor(position(number))).await.unwrap();
+                hub.after(position, 1).await.unwrap()[0].position.get()
+            });
+            let expected: Vec<_> = (0..25).map(|number| position(number).next().get()).collect();
+            assert_eq!(join_all(cursors).await, expected);
+            assert_eq!(taken(), 1);
+            // The first reads what it knows of; all others share a read that has begun after they came.
+            let heads = join_all((0..25).map(async |_| hub.head().await.unwrap().get())).await;
+            assert_eq!((heads, taken()), (vec![20; 25], 2));
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_this_process_writes_is_not_read_again() {
+        on_both(STORE, async |app| {
+            let before = app.parts.hub.tail();
+            let create =
+                "mutation { createProduct(input: {sku: \"SKU-1\", name: \"x\", price: \"1\"}) { change { id } userErrors { message } } }";
+            let made = app.run(&admin(), create, json!({})).await;
+            // Whoever has an answer finds the event in the hub already.
+            assert_eq!(app.parts.hub.tail(), before.next(), "{made}");
+            let own = app.parts.hub.after(before, 1).await.unwrap();
+            let read = read::after(&app.parts.database, app.parts.hub.lineage(), before, 1).await.unwrap();
+            assert_eq!(format!("{own:?}"), format!("{read:?}"));
+            // What is not next is read.
+            assert!(!app.parts.hub.take(vec![Arc::new(Event { position: before.next().next().next(), ..(*own[0]).clone() })]));
+            assert!(app.parts.hub.take(own), "what it has already is passed over");
+            assert_eq!(app.parts.hub.tail(), before.next());
+        })
+        .await;
+    }
 }

@@ -18,7 +18,7 @@ pub mod hub;
 pub mod read;
 mod ring;
 
-pub use append::NewEvent;
+pub use append::{NewEvent, RowWrites};
 pub use cursor::{Cursor, CursorError};
 pub use event::{ChangeKind, Event};
 pub use hub::Hub;

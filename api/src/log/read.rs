@@ -67,6 +67,22 @@ pub async fn after(
     }
 }
 
+/// The events before a position, oldest first, at most `limit` of them: the newest ones. Fewer if the others are no longer
+/// in the log.
+pub async fn before(
+    database: &Database,
+    lineage: &Lineage,
+    position: Position,
+    limit: u64,
+) -> Result<Vec<Arc<Event>>, database::Error> {
+    let mut sql = Sql::text(database.dialect(), "SELECT ");
+    sql.push(COLUMNS).push(" FROM tandem_event WHERE position < ");
+    sql.bind(position.get()).push(" ORDER BY position DESC LIMIT ").bind(limit as i64);
+    let records = database.query(sql).await?;
+    let events = records.iter().rev().map(|record| decode(lineage, record).map(Arc::new));
+    events.collect()
+}
+
 /// The events of these kinds after a position and not after another one, oldest first, at most `limit` of them. There may
 /// be others among them, whose type had the name of a wanted one at their time.
 ///

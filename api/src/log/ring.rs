@@ -8,7 +8,7 @@ use entity::Position;
 use super::Event;
 
 /// Events that are kept at most; older ones are read from the database.
-const MAX_EVENTS: usize = 16 * 1024;
+pub(super) const MAX_EVENTS: usize = 16 * 1024;
 
 /// About how much memory they may take. Rows may be large, so their number alone would bound nothing.
 const MAX_SIZE_BYTES: usize = 128 << 20;
@@ -29,6 +29,29 @@ impl Ring {
             let Some(oldest) = self.events.pop_front() else { return };
             self.size_bytes -= oldest.size_bytes();
         }
+    }
+
+    /// The position of the oldest event.
+    pub(super) fn first(&self) -> Option<Position> {
+        Some(self.events.front()?.position)
+    }
+
+    /// Adds older events, as far as there is room. Whether there was any, and they end where the ring begins: at `tail` if
+    /// it is empty.
+    pub(super) fn reach_back(&mut self, events: Vec<Arc<Event>>, tail: Position) -> bool {
+        let before = self.events.len();
+        let first = self.first().unwrap_or(tail.next());
+        if events.last().is_none_or(|last| last.position.next() != first) {
+            return false;
+        }
+        for event in events.into_iter().rev() {
+            if self.events.len() == MAX_EVENTS || self.size_bytes + event.size_bytes() > MAX_SIZE_BYTES {
+                break;
+            }
+            self.size_bytes += event.size_bytes();
+            self.events.push_front(event);
+        }
+        self.events.len() > before
     }
 
     /// The events after a position, at most `limit`; `None` if some of them are not here any more.
@@ -80,6 +103,21 @@ mod tests {
         assert_eq!(after(&ring, 4, 2), Some(vec![5, 6]));
         assert_eq!(after(&ring, 7, 10), Some(vec![8, 9]));
         assert_eq!(after(&ring, 9, 10), Some(vec![]));
+    }
+
+    #[test]
+    fn it_reaches_back_without_a_gap() {
+        let at = |position| Position::new(position).unwrap();
+        let mut ring = Ring::default();
+        assert!(!ring.reach_back(events(1..=4, 1), at(5)));
+        assert!(ring.reach_back(events(3..=5, 1), at(5)));
+        assert!(!ring.reach_back(events(4..=4, 1), at(5)) && !ring.reach_back(events(0..=1, 1), at(5)));
+        ring.extend(events(6..=7, 1));
+        assert!(ring.reach_back(events(1..=2, 1), at(7)));
+        assert_eq!(after(&ring, 0, 10), Some(vec![1, 2, 3, 4, 5, 6, 7]));
+        // What is newer makes no room for what is older.
+        ring.extend(events(8..=MAX_EVENTS as i64 + 3, 1));
+        assert!(!ring.reach_back(events(1..=3, 1), at(MAX_EVENTS as i64 + 3)));
     }
 
     #[test]

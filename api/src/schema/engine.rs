@@ -7,24 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
+use http::HeaderValue;
 use serde_json::{Map, Value};
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, database_error, position_error};
 use super::document::{
     Documents, ErrorCode, GraphqlError, Operation, PathSegment, Prepared, Selected, request_error, write_errors,
 };
 use super::follower::follow;
+use super::group::Groups;
 use super::mutation::MutationPlan;
-use super::plan::context::located;
-use super::plan::{Context, Key, Output};
+use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{OperationKind, Request, Response, Subscribed};
 use super::webhook_feeds::Feed;
 use super::webhooks::{self, Webhooks};
-use super::{debug, subscription, types};
+use super::{debug, types};
 use crate::auth::Principal;
 use crate::catalog::Catalog;
 use crate::database::Database;
@@ -32,16 +35,20 @@ use crate::log::Hub;
 use crate::store::{AsOf, Writer};
 use crate::webhook::Wake;
 use crate::webhook::egress::Guard;
+use crate::webhook::group;
 use crate::webhook::operations::{self, Operations};
-use crate::webhook::registry::Registry;
-use crate::webhook::render::Render;
+use crate::webhook::registry::{self, Registry};
 use crate::webhook::send::Sender;
+use crate::webhook::target::Targets;
+use crate::webhook::vault::Vault;
 
 /// Runs GraphQL requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
     operations: Operations,
+    targets: Targets,
+    groups: Arc<Groups>,
     /// Whether responses have `extensions.debug`.
     debug_extensions: bool,
 }
@@ -62,10 +69,16 @@ pub struct EngineParts {
     pub wake: Wake,
     /// Sends pings.
     pub sender: Sender,
-    /// The deadline of a ping.
+    /// The deadline of a ping, if its webhook has none of its own.
     pub webhook_timeout: Duration,
     /// Tells the replayer about new replays.
     pub replays: Arc<Notify>,
+    /// Seals the secrets of webhooks.
+    pub vault: Vault,
+    /// What receivers that have allowed this system know it by.
+    pub origin: HeaderValue,
+    /// What may be set about webhooks.
+    pub webhooks: registry::Settings,
     /// Whether responses have `extensions.debug`.
     pub debug_extensions: bool,
 }
@@ -96,44 +109,46 @@ impl Engine {
     /// # Errors
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
-        let EngineParts { catalog, database, writer, hub, guard, wake, debug_extensions, .. } = parts;
-        let documents = Documents::new(types::build(&catalog)?)?;
+        let EngineParts { catalog, database, writer, hub, guard, wake, vault, webhooks, debug_extensions, .. } = parts;
+        let documents = Documents::new(types::build(&catalog)?.sdl)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
-        let core = Arc::new(Core {
-            catalog: Arc::clone(&catalog),
-            documents,
-            database: database.clone(),
-            writer: writer.clone(),
-            hub: hub.clone(),
-            as_of,
-        });
-        let render: Arc<dyn Render> = Arc::new(Renderer { core: Arc::clone(&core) });
-        let registry = Registry::new(
-            database.clone(),
-            writer.clone(),
-            Arc::clone(&catalog),
-            Arc::clone(&render),
-            guard,
-            wake.clone(),
-        );
-        let parts = operations::Parts {
-            database,
-            writer,
-            hub,
-            catalog,
+        let core = Arc::new(Core { catalog, documents, database, writer, hub, as_of });
+        let render = Arc::new(Renderer { core: Arc::clone(&core) });
+        let webhook_groups = group::Groups::new(render.clone(), core.hub.clone(), Arc::clone(&core.catalog));
+        let targets = Targets::new(webhook_groups, vault.clone(), parts.origin);
+        let registry = Registry::new(registry::Parts {
+            database: core.database.clone(),
+            writer: core.writer.clone(),
+            catalog: Arc::clone(&core.catalog),
             render,
+            guard,
+            wake: wake.clone(),
+            vault,
+            settings: webhooks,
+        });
+        let parts = operations::Parts {
+            database: core.database.clone(),
+            writer: core.writer.clone(),
+            hub: core.hub.clone(),
+            targets: targets.clone(),
             sender: parts.sender,
             timeout: parts.webhook_timeout,
             wake,
             replays: parts.replays,
         };
         let operations = Operations::new(registry, parts);
-        Ok(Self { core, operations, debug_extensions })
+        let groups = Arc::new(Groups::new(Arc::clone(&core)));
+        Ok(Self { core, operations, targets, groups, debug_extensions })
     }
 
-    /// What the dispatcher renders events with.
-    pub fn renderer(&self) -> Renderer {
-        Renderer { core: Arc::clone(&self.core) }
+    /// The webhooks.
+    pub fn registry(&self) -> &Registry {
+        self.operations.registry()
+    }
+
+    /// What is sent for each webhook.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
     }
 
     /// The kind of the operation that the request selects, or the response that says why there is none. Parses and
@@ -146,7 +161,7 @@ impl Engine {
 
     /// Runs a query or a mutation. A mutation that has begun is finished even if this future is dropped.
     pub async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
-        if let Some(response) = self.core.documents.introspect(&request).await {
+        if let Some(response) = self.core.documents.introspect(&request) {
             return response;
         }
         let prepared = match self.core.documents.prepare(&request.query) {
@@ -222,13 +237,25 @@ impl Engine {
                 position.map_err(|error| request_error(&[position_error(&error)]))?
             }
             // The hub may not have read yet what this caller was told is committed.
-            None => {
-                let head = crate::log::read::head(&self.core.database).await;
-                head.map_err(|error| request_error(&[database_error(&error)]))?.position
-            }
+            None => hub.head().await.map_err(|error| request_error(&[database_error(&error)]))?,
         };
         let cursor = hub.cursor(position);
-        Ok(Subscribed { cursor, items: subscription::stream(Arc::clone(&self.core), follower, position) })
+        Ok(Subscribed { cursor, items: self.groups.join(follower, position).boxed() })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn groups(&self) -> &Arc<Groups> {
+        &self.groups
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Follows the log for all subscriptions until it is told to stop. Without it they have nothing new.
+    pub async fn follow(&self, stop: CancellationToken) {
+        Arc::clone(&self.groups).run(stop).await;
     }
 
     /// Since when the log could not be read; `None` while it can.
@@ -252,7 +279,7 @@ impl Engine {
             Ok(None) => webhooks.run(field, &mut out).await,
             Err(error) => Err(error),
         };
-        finish(field, out, result)
+        finish(operation, field, out, result)
     }
 
     async fn run_mutation(
@@ -273,7 +300,7 @@ impl Engine {
             Ok(None) => self.webhooks(operation, principal).run(field, &mut out).await,
             Err(error) => Err(error),
         };
-        finish(field, out, result)
+        finish(operation, field, out, result)
     }
 
     fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
@@ -318,12 +345,17 @@ fn plan_mutation(
     }
 }
 
-fn finish(field: &Selected<'_>, mut out: Output<'_>, result: Result<(), GraphqlError>) -> Root {
+fn finish(
+    operation: &Operation<'_>,
+    field: &Selected<'_>,
+    mut out: Output<'_>,
+    result: Result<(), GraphqlError>,
+) -> Root {
     let mut is_fatal = false;
     if let Err(error) = result {
         out.bytes.clear();
         out.null();
-        out.errors = vec![located(error, field)];
+        out.errors = vec![located(operation, error, field)];
         is_fatal = field.fields.first().is_some_and(|field| field.ty().is_non_null());
     }
     Root { key: Key::new(field.key), bytes: out.bytes, errors: out.errors, is_fatal }

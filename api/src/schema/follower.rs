@@ -3,14 +3,16 @@
 //! Live clients and webhooks follow the log through the same [`Follower`], so both get the same bytes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::core::{Core, as_of_error};
 use super::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected, write_errors};
-use super::plan::context::{Arguments, bad_input, located};
-use super::plan::{ChangePlan, Context, Key, Output, filter};
-use super::request::{OperationKind, Request};
+use super::plan::context::{Arguments, bad_input};
+use super::plan::{ChangePlan, Context, Key, Output, filter, located};
+use super::request::{OperationKind, Payload, Request};
 use crate::auth::Principal;
 use crate::catalog::{Catalog, Filter, Needs, ResourceId};
 use crate::database::Error;
@@ -18,15 +20,17 @@ use crate::log::{ChangeKind, Event};
 use crate::schema::types::names::Names;
 use crate::store::as_of;
 
-/// What a follower makes of events. Immutable; may serve many subscribers.
+/// What a follower makes of events. Immutable; serves all subscribers for whom it is equal, since what is rendered is a
+/// function of it and of the event.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Follower {
     key: Key,
-    plans: HashMap<ResourceId, (ChangePlan, Needs)>,
+    plans: Box<[(ResourceId, ChangePlan, Needs)]>,
     wanted: Wanted,
 }
 
 /// Which kinds of events are wanted, of which resources.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted(Vec<(ResourceId, ChangeKind)>);
 
 /// What an event is for a follower.
@@ -149,15 +153,40 @@ impl Follower {
                 (Wanted::of_kinds(&[id], arguments.texts("kinds").as_deref()), HashMap::from([(id, (plan, needs))]))
             }
         };
-        Ok((Self { key: Key::new(field.key), plans, wanted }, after))
+        let mut plans: Vec<_> = plans.into_iter().map(|(id, (plan, needs))| (id, plan, needs)).collect();
+        plans.sort_by_key(|(id, ..)| *id);
+        Ok((Self { key: Key::new(field.key), plans: plans.into(), wanted }, after))
+    }
+
+    fn plan(&self, resource: ResourceId) -> Option<(&ChangePlan, &Needs)> {
+        let place = self.plans.binary_search_by_key(&resource, |(id, ..)| *id).ok()?;
+        let (_, plan, needs) = &self.plans[place];
+        Some((plan, needs))
+    }
+
+    /// Whether the event may be for this follower, as far as its own row tells.
+    pub(crate) fn concerns(&self, event: &Event) -> bool {
+        self.wanted.takes(event) && self.plan(event.resource).is_some_and(|(plan, _)| plan.concerns(event))
+    }
+
+    /// Of which resources it sees rows, and which ones.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (ResourceId, &Filter)> {
+        self.plans.iter().map(|(resource, plan, _)| (*resource, plan.seen()))
+    }
+
+    /// The same of equal followers, and hardly ever of others.
+    pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
+        self.key.name.hash(hasher);
+        self.wanted.0.hash(hasher);
+        self.plans.iter().for_each(|(_, plan, _)| plan.fingerprint(hasher));
     }
 
     /// What the event is for this follower: a function of document, rights and event. `None` if it is not for it.
     pub(crate) async fn render(&self, core: &Core, event: &Event) -> Result<Option<Rendered>, Error> {
-        if !self.wanted.takes(event) {
+        if !self.concerns(event) {
             return Ok(None);
         }
-        let Some((plan, needs)) = self.plans.get(&event.resource) else { return Ok(None) };
+        let Some((plan, needs)) = self.plan(event.resource) else { return Ok(None) };
         let images = match core.as_of.images(event, needs).await {
             Ok(images) => images,
             Err(as_of::Error::Database(error)) => return Err(error),
@@ -205,7 +234,7 @@ pub(crate) fn follow(
     let root = operation.root_fields();
     let new_context = if is_strict { Context::strict } else { Context::new };
     Follower::new(&new_context(&core.catalog, &operation, principal)).map_err(|error| match root.first() {
-        Some(field) => vec![located(error, field)],
+        Some(field) => vec![located(&operation, error, field)],
         None => vec![error],
     })
 }
@@ -230,9 +259,17 @@ pub(crate) fn expired() -> GraphqlError {
     GraphqlError::new(ErrorCode::CursorExpired, crate::log::CursorError::Expired.to_string())
 }
 
+/// An event as all subscribers get it for whom the follower is equal; `None` if it is not for them.
+pub(crate) async fn payload(core: &Core, follower: &Follower, event: &Event) -> Result<Option<Arc<Payload>>, Error> {
+    let Some(rendered) = follower.render(core, event).await? else { return Ok(None) };
+    let cursor = core.hub.cursor(event.position);
+    Ok(Some(Arc::new(Payload::of_subscription(response_body(&rendered, &cursor), &cursor))))
+}
+
 /// A response of a subscription: what was rendered, and where to continue after it.
-pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Bytes {
-    let mut body = Vec::with_capacity(rendered.data.len() + cursor.len() + 48);
+pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Vec<u8> {
+    let errors_bytes = rendered.errors.as_ref().map_or(0, Bytes::len);
+    let mut body = Vec::with_capacity(rendered.data.len() + errors_bytes + cursor.len() + 64);
     body.extend_from_slice(b"{\"data\":");
     body.extend_from_slice(&rendered.data);
     if let Some(errors) = &rendered.errors {
@@ -242,7 +279,7 @@ pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Bytes {
     body.extend_from_slice(b",\"extensions\":{\"cursor\":");
     crate::catalog::datum::write_text(&mut body, cursor);
     body.extend_from_slice(b"}}");
-    body.into()
+    body
 }
 
 #[cfg(test)]

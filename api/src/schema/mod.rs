@@ -4,8 +4,9 @@
 //! - `document`: documents, operations and their values, as the specification has them
 //! - `plan`: selections → what to read and how to write it
 //! - `debug`: what `extensions.debug` says
-//! - `engine`: runs requests; `query`, `nodes`, `mutation`, `changes`, `subscription`, `follower`, `webhooks`,
-//!   `deliveries`, `webhook_operations`, `webhook_feeds`: the kinds of root fields
+//! - `engine`: runs requests; `query`, `nodes`, `mutation`, `changes`, `follower`, `webhooks`, `deliveries`,
+//!   `webhook_operations`, `webhook_feeds`: the kinds of root fields
+//! - `group`: subscriptions that share what is rendered
 
 mod changes;
 mod core;
@@ -14,6 +15,7 @@ mod deliveries;
 pub(crate) mod document;
 mod engine;
 mod follower;
+mod group;
 mod input;
 mod mutation;
 mod nodes;
@@ -21,7 +23,6 @@ mod plan;
 mod query;
 mod renderer;
 mod request;
-mod subscription;
 mod tree;
 pub mod types;
 mod webhook_feeds;
@@ -31,7 +32,7 @@ mod webhooks;
 pub use document::ErrorCode;
 pub use engine::{Engine, EngineParts, Error};
 pub use renderer::Renderer;
-pub use request::{Item, OperationKind, Request, Response, Subscribed};
+pub use request::{Item, OperationKind, Payload, Request, Response, Subscribed};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! What a transport hands to the [`Engine`](super::Engine), and what it gets back.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
@@ -62,13 +64,59 @@ pub struct Subscribed {
 /// One item of a subscription.
 #[derive(Debug, Clone)]
 pub enum Item {
-    /// A response, as in [`Response::body`], with `extensions.cursor`. The bytes may be shared by many subscribers.
-    Next {
-        /// The JSON object of the response.
-        body: Bytes,
-        /// Where to continue after this one.
-        cursor: String,
-    },
+    /// A response, with `extensions.cursor`; all subscribers of a group have the same one.
+    Next(Arc<Payload>),
     /// The subscription cannot go on; the JSON array of errors says why. Nothing follows.
     Error(Bytes),
+}
+
+/// A response that a transport puts between its own small parts. What can be known of it once is, for it may go to very
+/// many clients.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Payload {
+    body: String,
+    cursor: Option<Arc<str>>,
+    is_one_line: bool,
+}
+
+impl Payload {
+    /// Of a subscription, which would go on after this cursor.
+    ///
+    /// # Panics
+    /// If the body is not text, which JSON is.
+    pub fn of_subscription(body: Vec<u8>, cursor: &str) -> Self {
+        Self { cursor: Some(cursor.into()), ..Self::new(body) }
+    }
+
+    fn new(body: Vec<u8>) -> Self {
+        let body = String::from_utf8(body).expect("JSON is text");
+        let is_one_line = !body.bytes().any(|byte| matches!(byte, b'\n' | b'\r'));
+        Self { body, cursor: None, is_one_line }
+    }
+
+    /// The JSON object.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// Where to continue after it, if it is of a subscription.
+    pub fn cursor(&self) -> Option<&Arc<str>> {
+        self.cursor.as_ref()
+    }
+
+    /// Whether the body has no line break.
+    pub fn is_one_line(&self) -> bool {
+        self.is_one_line
+    }
+
+    /// About how much memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.body.capacity() + self.cursor.as_ref().map_or(0, |cursor| cursor.len())
+    }
+}
+
+impl From<Response> for Payload {
+    fn from(response: Response) -> Self {
+        Self::new(response.body.into())
+    }
 }

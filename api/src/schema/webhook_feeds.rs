@@ -25,10 +25,9 @@ use super::core::{Core, database_error};
 use super::deliveries::{attempt_object, delivery_object};
 use super::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected, write_errors};
 use super::follower::expired;
-use super::plan::context::{Arguments, bad_input, located};
-use super::plan::{Context, Key, Output};
-use super::request::{Item, Request};
-use super::subscription::errors_body;
+use super::plan::context::{Arguments, bad_input};
+use super::plan::{Context, Key, Output, located};
+use super::request::{Item, Payload, Request};
 use super::webhooks::{Webhooks, charge_deliveries, webhook_id};
 use super::{follower, tree};
 use crate::auth::Principal;
@@ -86,7 +85,7 @@ impl Feed {
         let roots = operation.root_fields();
         let field = roots.first().filter(|field| matches!(field.name, ATTEMPTED | STATUS_CHANGED))?;
         let opened = Self::start(core, operations, request, principal, &operation, field).await;
-        Some(opened.map_err(|error| vec![located(error, field)]))
+        Some(opened.map_err(|error| vec![located(&operation, error, field)]))
     }
 
     async fn start(
@@ -153,10 +152,7 @@ impl Feed {
         while !self.is_over {
             match self.take().await {
                 Ok(Some(value)) => match self.render(value).await {
-                    Ok(body) => {
-                        let cursor = self.cursor();
-                        return Some(Item::Next { body, cursor });
-                    }
+                    Ok(payload) => return Some(Item::Next(Arc::new(payload))),
                     Err(errors) => return Some(self.end(&errors)),
                 },
                 Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
@@ -173,7 +169,9 @@ impl Feed {
 
     fn end(&mut self, errors: &[GraphqlError]) -> Item {
         self.is_over = true;
-        Item::Error(errors_body(errors))
+        let mut body = Vec::new();
+        write_errors(errors, &mut body);
+        Item::Error(body.into())
     }
 
     /// The next thing to tell; `None` if there is none yet.
@@ -208,7 +206,7 @@ impl Feed {
     }
 
     /// The response that tells it.
-    async fn render(&self, told: Told) -> Result<Bytes, Errors> {
+    async fn render(&self, told: Told) -> Result<Payload, Errors> {
         let core = &self.core;
         let prepared = core.documents.prepare(&self.request.query)?;
         let name = self.request.operation_name.as_deref();
@@ -217,7 +215,8 @@ impl Feed {
         let Some(field) = roots.first() else { return Err(vec![bad_input("The subscription selects nothing.")]) };
         let mut out = Output::new(&core.catalog, &core.hub);
         out.path.push(PathSegment::Field(field.key.into()));
-        let value = self.value(&operation, field, told).await.map_err(|error| vec![located(error, field)])?;
+        let value =
+            self.value(&operation, field, told).await.map_err(|error| vec![located(&operation, error, field)])?;
         let fields = [(Key::new(field.key), ())];
         out.object(&fields, |out, ()| tree::write(&operation, field, &value, out));
         let errors = (!out.errors.is_empty()).then(|| {
@@ -225,7 +224,8 @@ impl Feed {
             write_errors(&out.errors, &mut bytes);
             Bytes::from(bytes)
         });
-        Ok(follower::response_body(&follower::Rendered { data: out.bytes.into(), errors }, &self.cursor()))
+        let (rendered, cursor) = (follower::Rendered { data: out.bytes.into(), errors }, self.cursor());
+        Ok(Payload::of_subscription(follower::response_body(&rendered, &cursor), &cursor))
     }
 
     async fn value(&self, operation: &Operation<'_>, field: &Selected<'_>, told: Told) -> Result<Value, GraphqlError> {

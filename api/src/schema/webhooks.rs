@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entity::webhook::Status;
+use entity::webhook::{Ordering, Status};
 use entity::{DeliveryId, WebhookId};
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
@@ -18,13 +18,15 @@ use super::plan::{Context, Output};
 use super::tree;
 use super::webhook_operations::health_object;
 use crate::auth::Principal;
-use crate::catalog::datum::format_instant;
+use crate::catalog::datum::{format_instant, now_micros};
 use crate::catalog::type_id;
 use crate::store::writer::{Key, Violation};
 use crate::webhook::Operations;
 use crate::webhook::health::Report;
-use crate::webhook::registry::{self, Delivery, Document, NewWebhook, Registry, Snapshot, WebhookPatch};
+use crate::webhook::registry::{self, Created, Delivery, Document, NewWebhook, Registry, Snapshot, WebhookPatch};
+use crate::webhook::retry::Schedule;
 use crate::webhook::row::Webhook;
+use crate::webhook::sending::{Sending, SendingInput};
 
 /// What the fields work with.
 pub(crate) struct Webhooks<'a> {
@@ -107,6 +109,7 @@ impl Webhooks<'_> {
                     (Err(violation), _) => refused(registry::Error::Refused(vec![violation]))?,
                     (Ok(key), "createWebhook") => self.create(field, &input, key).await?,
                     (Ok(key), "updateWebhook") => self.update(field, &input, key).await?,
+                    (Ok(key), "rotateWebhookSecret") => self.rotate(field, &input, key).await?,
                     (Ok(key), "pingWebhook") => self.ping(field, &input, key).await?,
                     (Ok(key), "retryDelivery") => self.retry(&input, key).await?,
                     (Ok(key), "replayWebhook") => self.replay(field, &input, key).await?,
@@ -209,16 +212,20 @@ impl Webhooks<'_> {
             "events": webhook.events,
             "description": webhook.description,
             "headers": headers,
-            "ordering": "NONE",
             "maxInFlight": webhook.max_in_flight,
             "status": webhook.status.to_value(),
             "statusReason": webhook.status_reason,
             "owner": webhook.owner,
             "cursor": self.core.hub.cursor(webhook.position),
             "lag": webhook.lag,
+            "publicKey": webhook.public_key.to_string(),
+            "previousSecretUntil": webhook.previous_until.filter(|until| *until > now_micros()).map(format_instant),
+            "roles": webhook.roles,
+            "verifiedAt": webhook.verified_at.map(format_instant),
             "createdAt": format_instant(webhook.created_at),
             "updatedAt": format_instant(webhook.updated_at),
         }));
+        object.extend(sending_object(&webhook.sending));
         for field in self.operation.sub_fields(selected, "Webhook") {
             match field.name {
                 "deliveries" => object.insert(tree::slot(&field), self.deliveries(&field, webhook.id).await?),
@@ -237,11 +244,30 @@ impl Webhooks<'_> {
             description: input.text("description").map(str::to_owned),
             headers: headers(input).unwrap_or_default(),
             max_in_flight: input.int("maxInFlight").unwrap_or_default(),
+            sending: sending(input),
+            verify: input.get("verify").and_then(Value::as_bool).unwrap_or_default(),
         };
-        match self.registry.create(self.principal, new, key).await {
-            Ok(created) => {
-                let webhook = self.payload_object(field, "CreateWebhookPayload", &created.webhook).await?;
-                let secret = created.secret.map(|secret| secret.expose());
+        let created = self.registry.create(self.principal, new, key).await;
+        self.with_secret(field, "CreateWebhookPayload", created).await
+    }
+
+    async fn rotate(&self, field: &Selected<'_>, input: &Arguments, key: Option<Key>) -> Result<Object, GraphqlError> {
+        let Some(id) = id(input) else { return Ok(not_found()) };
+        let is_revoking = input.get("revokePrevious").and_then(Value::as_bool).unwrap_or_default();
+        let rotated = self.registry.rotate(self.principal, id, is_revoking, key).await;
+        self.with_secret(field, "RotateWebhookSecretPayload", rotated).await
+    }
+
+    async fn with_secret(
+        &self,
+        field: &Selected<'_>,
+        payload: &str,
+        made: Result<Created, registry::Error>,
+    ) -> Result<Object, GraphqlError> {
+        match made {
+            Ok(made) => {
+                let webhook = self.payload_object(field, payload, &made.webhook).await?;
+                let secret = made.secret.map(|secret| secret.expose());
                 Ok(into_object(json!({"webhook": webhook, "secret": secret, "userErrors": []})))
             }
             Err(error) => refused(error),
@@ -256,7 +282,10 @@ impl Webhooks<'_> {
             description: input.0.get("description").map(|text| text.as_str().map(str::to_owned)),
             headers: headers(input),
             max_in_flight: input.int("maxInFlight"),
+            sending: sending(input),
             status: input.text("status").and_then(|name| Status::try_from_value(&name.to_owned()).ok()),
+            verify: input.get("verify").and_then(Value::as_bool),
+            roles: input.texts("roles").map(|roles| roles.into_iter().map(str::to_owned).collect()),
         };
         match self.registry.update(self.principal, id, patch, key).await {
             Ok(webhook) => {
@@ -307,6 +336,34 @@ fn document(input: &Arguments) -> Result<Document, GraphqlError> {
     };
     let events = input.texts("events").map(|names| names.into_iter().map(str::to_owned).collect());
     Ok(Document { query: input.text("query").map(str::to_owned), variables, events })
+}
+
+fn sending(input: &Arguments) -> SendingInput {
+    // What is given as null is taken away.
+    let given = |name: &str| input.0.get(name);
+    let waits = |value: &Value| value.as_array().map(|waits| waits.iter().filter_map(Value::as_i64).collect());
+    let batch = |value: &Value| value["maxEvents"].as_i64().zip(value["maxWaitMs"].as_i64());
+    SendingInput {
+        ordering: input.text("ordering").and_then(|name| Ordering::try_from_value(&name.to_owned()).ok()),
+        rate_limit: given("rateLimit").map(Value::as_i64),
+        retry_schedule: given("retrySchedule").map(waits),
+        timeout_ms: given("timeoutMs").map(Value::as_i64),
+        batch: given("batch").map(batch),
+    }
+}
+
+fn sending_object(sending: &Sending) -> Object {
+    into_object(json!({
+        "ordering": sending.ordering.to_value(),
+        "rateLimit": sending.rate_limit,
+        "retrySchedule": sending.schedule.as_ref().map(Schedule::waits_s),
+        "timeoutMs": sending.timeout.map(|timeout| timeout.as_millis() as i64),
+        "batch": sending.batching.map(|batching| json!({
+            "__typename": "WebhookBatch",
+            "maxEvents": batching.max_events,
+            "maxWaitMs": batching.max_wait.as_millis() as i64,
+        })),
+    }))
 }
 
 fn headers(input: &Arguments) -> Option<Vec<(String, String)>> {

@@ -117,6 +117,9 @@ impl AsOf {
         position: Position,
         needs: &Needs,
     ) -> Result<Image, Error> {
+        if needs.related.is_empty() && needs.lists.is_empty() {
+            return Ok(Image::alone(row));
+        }
         let reading = Reading { as_of: self, position, listed: AtomicUsize::new(0) };
         reading.image(resource, row, needs).await
     }

@@ -1,7 +1,7 @@
 //! Keeps what PostgreSQL's planner knows about the tables in step with their growth.
 //!
 //! PostgreSQL looks at a table by itself within minutes. Until then it takes a table that is being filled for an empty
-//! one: it keeps plans that read all of it, or finds a parent's rows by way of all rows. So tables are looked at whenever
+//! one: it keeps plans that read all of it (the writer's too, and those that check foreign keys), or finds a parent's rows by way of all rows. So tables are looked at whenever
 //! they have doubled. It is not needed for anything to be right, only for it to be fast.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::log::Hub;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Tables of Tandem's own that grow.
-const OWN: [&str; 3] = ["tandem_event", "tandem_delivery", "tandem_attempt"];
+const OWN: [&str; 5] = ["tandem_event", "tandem_departure", "tandem_idempotency", "tandem_delivery", "tandem_attempt"];
 
 /// Follows the growth of all tables until it is told to stop. Nothing is done while the log does not grow.
 pub async fn follow(database: Database, catalog: Arc<Catalog>, hub: Hub, stop: CancellationToken) {

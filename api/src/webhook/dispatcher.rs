@@ -13,26 +13,27 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
+use super::gauges::Counters;
+use super::ledger::committer::Committer;
 use super::ledger::{self, LEASE, Ledger, Listed};
 use super::registry::events;
-use super::render::Render;
 use super::retry::Schedule;
 use super::row::Webhook;
 use super::send::Sender;
-use super::target::Target;
+use super::target::{Target, TargetError, Targets};
 use super::wake::Wake;
 use super::worker::{self, Shared};
 use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::log::Hub;
+use crate::metrics::Metrics;
 use crate::store::writer::Writer;
 
 /// How often it looks for what other nodes did.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often leases are prolonged, and how long that may take.
-const RENEW_INTERVAL: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 3);
-/// Requests of all webhooks at the same time, besides one for each webhook.
-const MAX_SHARED_IN_FLIGHT: usize = 2048;
+const RENEW_INTERVAL: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 4);
 
 /// What the dispatcher works with.
 pub struct Parts {
@@ -44,12 +45,16 @@ pub struct Parts {
     pub hub: Hub,
     /// Names the resources.
     pub catalog: Arc<Catalog>,
-    /// Runs the documents.
-    pub render: Arc<dyn Render>,
+    /// What is sent for each webhook.
+    pub targets: Targets,
     /// Sends the messages.
     pub sender: Sender,
     /// Shared with the registry.
     pub wake: Wake,
+    /// The time of the database.
+    pub clock: Clock,
+    /// Shows how the webhooks fare.
+    pub metrics: Metrics,
 }
 
 /// What may be set.
@@ -62,20 +67,32 @@ pub struct Settings {
     /// How long attempts that are in flight may go on after the server was told to stop. What is cut off is sent again
     /// after the next start.
     pub grace: Duration,
+    /// Requests of all webhooks at the same time, besides one for each webhook.
+    pub max_in_flight: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { schedule: Schedule::default(), timeout: Duration::from_secs(15), grace: Duration::from_secs(10) }
+        Self {
+            schedule: Schedule::default(),
+            timeout: Duration::from_secs(15),
+            grace: Duration::from_secs(10),
+            max_in_flight: 2048,
+        }
     }
 }
 
 /// The dispatcher of one process.
 pub struct Dispatcher {
     shared: Arc<Shared>,
-    render: Arc<dyn Render>,
+    catalog: Arc<Catalog>,
+    targets: Targets,
     wake: Wake,
+    /// Webhooks whose secrets this process cannot read, as they were when it tried.
+    unreadable: HashMap<WebhookId, i64>,
     grace: Duration,
+    /// Ends after the last worker.
+    _committing: JoinSet<()>,
     workers: JoinSet<()>,
     running: HashMap<WebhookId, Running>,
     renewed_at: Instant,
@@ -92,22 +109,31 @@ struct Running {
 }
 
 impl Dispatcher {
-    /// A dispatcher that does nothing yet.
+    /// A dispatcher that sends nothing yet. To be made inside a runtime.
     pub fn new(parts: Parts, settings: Settings) -> Self {
+        let ledger = Ledger::new(parts.database, parts.writer);
+        let (committer, committing) = Committer::new(ledger.clone());
+        let mut committer_task = JoinSet::new();
+        committer_task.spawn(committing);
         let shared = Shared {
-            ledger: Ledger::new(parts.database, parts.writer),
-            hub: parts.hub,
-            catalog: parts.catalog,
+            ledger,
+            committer,
+            hub: parts.hub.clone(),
             sender: parts.sender,
             schedule: settings.schedule,
             timeout: settings.timeout,
-            permits: Arc::new(Semaphore::new(MAX_SHARED_IN_FLIGHT)),
+            clock: parts.clock,
+            counters: Counters::new(&parts.metrics, parts.hub),
+            permits: Arc::new(Semaphore::new(settings.max_in_flight)),
         };
         Self {
             shared: Arc::new(shared),
-            render: parts.render,
+            targets: parts.targets,
+            catalog: parts.catalog,
             wake: parts.wake,
+            unreadable: HashMap::new(),
             grace: settings.grace,
+            _committing: committer_task,
             workers: JoinSet::new(),
             running: HashMap::new(),
             renewed_at: Instant::now(),
@@ -189,7 +215,11 @@ impl Dispatcher {
         for (_, running) in self.running.iter().filter(|(id, _)| !ids.contains(id)) {
             running.stop.cancel();
         }
+        self.unreadable.retain(|id, _| ids.contains(id));
         for listed in enabled {
+            if self.unreadable.get(&listed.id) == Some(&listed.updated_at) {
+                continue;
+            }
             match self.running.get(&listed.id) {
                 None if listed.is_free => self.start(listed).await?,
                 None => {}
@@ -227,6 +257,8 @@ impl Dispatcher {
         let changed = self.target(listed.id).await?;
         let Some(running) = self.running.get_mut(&listed.id) else { return Ok(()) };
         match changed {
+            // What it holds is arranged anew by the next worker, when this one has ended.
+            Some((_, target)) if target.is_arranged_unlike(&running.target.borrow()) => running.stop.cancel(),
             Some((updated_at, target)) => {
                 running.updated_at = updated_at;
                 running.target.send_replace(target);
@@ -236,15 +268,16 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What the worker of a webhook needs; `None` if nothing can be sent for it. Then it is gone, or disabled now.
-    async fn target(&self, id: WebhookId) -> Result<Option<(i64, Arc<Target>)>, ledger::Error> {
+    /// What the worker of a webhook needs; `None` if nothing can be sent for it. Then it is gone, or disabled now, or another
+    /// process may read its secrets.
+    async fn target(&mut self, id: WebhookId) -> Result<Option<(i64, Arc<Target>)>, ledger::Error> {
         let Some(mut webhook) = self.shared.ledger.load(id).await? else { return Ok(None) };
-        let mut target = Target::new(&webhook, &*self.render);
-        if target.is_err()
+        let mut target = self.targets.of(&webhook);
+        if matches!(target, Err(TargetError::Invalid(_)))
             && let Some(query) = self.rewritten(&webhook)
         {
             webhook.query = query;
-            target = Target::new(&webhook, &*self.render);
+            target = self.targets.of(&webhook);
             if target.is_ok() {
                 tracing::info!(webhook.id = %id, "the document of a webhook is written anew from its events");
                 self.shared.ledger.rewrite(id, webhook.updated_at, &webhook.query).await?;
@@ -252,7 +285,12 @@ impl Dispatcher {
         }
         match target {
             Ok(target) => Ok(Some((webhook.updated_at, Arc::new(target)))),
-            Err(reason) => {
+            Err(error @ TargetError::Sealed(_)) => {
+                tracing::error!(webhook.id = %id, %error, "this server cannot send for a webhook");
+                self.unreadable.insert(id, webhook.updated_at);
+                Ok(None)
+            }
+            Err(TargetError::Invalid(reason)) => {
                 tracing::warn!(webhook.id = %id, reason, "a webhook is disabled");
                 self.shared.ledger.disable(id, webhook.updated_at, &reason).await?;
                 Ok(None)
@@ -263,11 +301,13 @@ impl Dispatcher {
     /// The document that the event names of a webhook are short for now: the resource file has changed since it was
     /// written. `None` if the document was given, or if the names select nothing any more.
     fn rewritten(&self, webhook: &Webhook) -> Option<String> {
-        let (names, catalog) = (webhook.events.as_ref()?, &self.shared.catalog);
+        let (names, catalog) = (webhook.events.as_ref()?, &self.catalog);
         let selected = events::resources(catalog, names).ok()?;
         Some(events::document(catalog, names, &selected, &webhook.principal))
     }
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;

@@ -82,9 +82,9 @@ impl Report {
         };
         let state = match status {
             Status::Disabled => State::Disabled,
-            Status::Enabled | Status::Paused if failures == 0 => State::Healthy,
-            Status::Enabled | Status::Paused if record.int(9)?.is_some() => State::AtRisk,
-            Status::Enabled | Status::Paused => State::Failing,
+            Status::Enabled | Status::Unverified | Status::Paused if failures == 0 => State::Healthy,
+            Status::Enabled | Status::Unverified | Status::Paused if record.int(9)?.is_some() => State::AtRisk,
+            Status::Enabled | Status::Unverified | Status::Paused => State::Failing,
         };
         let report = Self {
             state,

@@ -2,15 +2,23 @@
 //!
 //! Invariants: every write of a worker is fenced by its lease, so that a node that has lost one writes nothing;
 //! outcomes and the position that follows from them commit together; repeating a commit changes nothing.
+//!
+//! - [`committer`], `commit`: the commits of all workers together
+//! - [`waiting`]: deliveries that wait for their time or for their turn
 
 mod commit;
+pub mod committer;
+pub mod waiting;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use entity::{DeliveryId, EventId, Position, WebhookId};
 use uuid::Uuid;
 
+use super::clock::push_now;
+use super::order::Release;
 use super::outcome::{Health, Verdict};
 use super::row::{Webhook, read_position};
 use super::send::Attempt;
@@ -19,8 +27,8 @@ use crate::catalog::datum::now_micros;
 use crate::database::{self, Database, Dialect, Sql};
 use crate::store::writer::{self, Writer};
 
-/// How long a lease is good without being renewed.
-pub const LEASE: Duration = Duration::from_secs(10);
+/// How long a lease is good without being renewed: how long a webhook of a node that has died waits for another one.
+pub const LEASE: Duration = Duration::from_secs(4);
 /// Webhooks read in one statement.
 const PAGE: usize = 1000;
 
@@ -91,7 +99,7 @@ pub struct Job {
     /// The event.
     pub message: EventId,
     /// `order_line.updated`
-    pub event: String,
+    pub event: Arc<str>,
     /// Number of the event for this webhook.
     pub sequence: Option<i64>,
     /// Number of the attempt, from 1.
@@ -100,15 +108,26 @@ pub struct Job {
     pub before: u32,
     /// What is sent: UTF-8.
     pub body: Bytes,
+    /// The row that has changed, if the message takes part in an order.
+    pub node: Option<Uuid>,
+    /// The batch that it was last sent in.
+    pub batch: Option<Uuid>,
 }
 
-/// An attempt that was made and what follows from it.
+impl Job {
+    /// Which attempt of the present schedule it is, from 1.
+    pub fn number_in_schedule(&self) -> u32 {
+        self.number.saturating_sub(self.before)
+    }
+}
+
+/// What came of a message and what follows from it.
 #[derive(Debug)]
 pub struct Outcome {
     /// What was sent.
     pub job: Job,
-    /// What came of it.
-    pub attempt: Attempt,
+    /// The attempt, which the messages of a batch share; `None` if it waits for an earlier message and was not sent.
+    pub attempt: Option<Arc<Attempt>>,
     /// What follows.
     pub verdict: Verdict,
 }
@@ -118,6 +137,10 @@ pub struct Outcome {
 pub struct Batch {
     /// Attempts that are not recorded yet.
     pub outcomes: Vec<Outcome>,
+    /// Rows that need not wait any more.
+    pub released: Vec<Release>,
+    /// From when on these are due, in microseconds since 1970.
+    pub released_at: i64,
     /// How far the webhook has come with them.
     pub progress: Progress,
     /// How it fares after them.
@@ -172,7 +195,7 @@ impl Ledger {
     pub async fn claim(&self, id: WebhookId) -> Result<Option<Claimed>, Error> {
         let mut sql = self.sql("UPDATE tandem_webhook SET lease_fence = lease_fence + 1, lease_holder = ");
         sql.bind(self.holder).push(", lease_until = ");
-        self.push_now(&mut sql);
+        push_now(&mut sql);
         sql.push(" + ").bind(LEASE.as_micros() as i64).push(" WHERE id = ").bind(id.get());
         sql.push(" AND status = 'ENABLED' AND ");
         self.push_free(&mut sql);
@@ -196,7 +219,7 @@ impl Ledger {
     /// Prolongs all leases of this process.
     pub async fn renew(&self) -> Result<(), Error> {
         let mut sql = self.sql("UPDATE tandem_webhook SET lease_until = ");
-        self.push_now(&mut sql);
+        push_now(&mut sql);
         sql.push(" + ").bind(LEASE.as_micros() as i64).push(" WHERE lease_holder = ").bind(self.holder);
         self.write(sql).await?;
         Ok(())
@@ -248,46 +271,31 @@ impl Ledger {
         records.iter().map(read).collect()
     }
 
-    /// Deliveries whose next attempt is due at `now`, the longest due first.
-    pub async fn due(&self, id: WebhookId, now: i64, limit: usize) -> Result<Vec<Job>, Error> {
-        let mut sql = self.sql(
-            "SELECT id, position, message_id, type, sequence, CAST(attempts AS bigint), body, \
-             CAST(attempts_before AS bigint) FROM tandem_delivery WHERE webhook_id = ",
-        );
-        sql.bind(id.get()).push(" AND status = 'PENDING' AND body IS NOT NULL AND next_attempt_at <= ");
-        sql.bind(now).push(" ORDER BY next_attempt_at, position LIMIT ").bind(limit as i64);
-        let mut jobs = Vec::new();
-        for record in self.database.query(sql).await? {
-            jobs.push(Job {
-                delivery: DeliveryId(record.need_uuid(0)?),
-                is_recorded: true,
-                position: read_position(&record, 1)?,
-                message: EventId(record.need_uuid(2)?),
-                event: record.need_text(3)?,
-                sequence: record.int(4)?,
-                number: u32::try_from(record.need_int(5)?).unwrap_or(u32::MAX).saturating_add(1),
-                body: record.need_text(6)?.into(),
-                before: u32::try_from(record.need_int(7)?).unwrap_or(u32::MAX),
-            });
-        }
-        Ok(jobs)
-    }
-
-    /// When the next attempt after `now` is due, in microseconds since 1970. Together with [`Ledger::due`] at the same
-    /// time it misses none.
-    pub async fn next_due(&self, id: WebhookId, now: i64) -> Result<Option<i64>, Error> {
-        let mut sql = self.sql("SELECT next_attempt_at FROM tandem_delivery WHERE webhook_id = ");
-        sql.bind(id.get()).push(" AND status = 'PENDING' AND body IS NOT NULL AND next_attempt_at > ");
-        sql.bind(now).push(" ORDER BY next_attempt_at LIMIT 1");
-        let records = self.database.query(sql).await?;
-        Ok(records.first().map(|record| record.need_int(0)).transpose()?)
-    }
-
     /// Records a batch. `false`: the lease is lost, or the webhook is gone, and nothing was written.
     pub async fn commit(&self, lease: &Lease, batch: &Batch) -> Result<bool, Error> {
-        let statements = commit::statements(self.database.dialect(), lease, batch, now_micros());
+        Ok(self.commit_all(&[(lease, batch)]).await?.first().copied().unwrap_or(false))
+    }
+
+    /// Records the batches of several leases of this process in one transaction, and says of each whether its lease was
+    /// held. If not, nothing was written for it.
+    pub async fn commit_all(&self, batches: &[(&Lease, &Batch)]) -> Result<Vec<bool>, Error> {
+        let (statements, positions) = commit::statements(self.database.dialect(), batches, now_micros());
         let affected = self.writer.statements(statements).await?;
-        Ok(affected.first().is_some_and(|rows| *rows > 0))
+        if affected.iter().take(positions).sum::<u64>() == batches.len() as u64 {
+            return Ok(vec![true; batches.len()]);
+        }
+        // Fences only grow: a lease that is held now was held then.
+        let mut sql = self.sql("SELECT id, lease_fence FROM tandem_webhook WHERE lease_holder = ");
+        sql.bind(self.holder).push(" AND id IN (");
+        sql.list(", ", batches, |sql, (lease, _)| {
+            sql.bind(lease.webhook.get());
+        });
+        sql.push(")");
+        let mut held = Vec::new();
+        for record in self.database.query(sql).await? {
+            held.push((WebhookId(record.need_uuid(0)?), record.need_int(1)?));
+        }
+        Ok(batches.iter().map(|(lease, _)| held.contains(&(lease.webhook, lease.fence))).collect())
     }
 
     async fn write(&self, sql: Sql) -> Result<u64, Error> {
@@ -298,16 +306,9 @@ impl Ledger {
         Sql::text(self.database.dialect(), text)
     }
 
-    /// The clock that all nodes share.
-    fn push_now(&self, sql: &mut Sql) {
-        sql.push(match self.database.dialect() {
-            Dialect::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-            Dialect::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS bigint)",
-        });
-    }
-
     /// Whether this process may hold the lease. An SQLite file has one process: whoever held it before is gone, and its
-    /// messages need not wait for the end of its lease.
+    /// messages need not wait for the end of its lease. One that ends later than any that is given now was given before
+    /// the clock of the database was put back.
     fn push_free(&self, sql: &mut Sql) {
         match self.database.dialect() {
             Dialect::Sqlite => {
@@ -315,7 +316,9 @@ impl Ledger {
             }
             Dialect::Postgres => {
                 sql.push("(lease_holder IS NULL OR lease_holder = ").bind(self.holder).push(" OR lease_until < ");
-                self.push_now(sql);
+                push_now(sql);
+                sql.push(" OR lease_until > ").bind(2 * LEASE.as_micros() as i64).push(" + ");
+                push_now(sql);
                 sql.push(")");
             }
         }

@@ -3,12 +3,10 @@
 //! Invariants: `data` and `errors` are the very bytes that a live client gets; the body of an event is made once and every
 //! attempt sends the same bytes; only the time and the signatures differ between attempts.
 
+use super::keys::SigningKeys;
+use crate::catalog::datum::{format_instant, write_text};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use serde_json::{Value, json};
-
-use super::signature::Secret;
-use crate::catalog::datum::{format_instant, write_text};
 
 /// Most custom headers of a webhook.
 pub const MAX_HEADERS: usize = 10;
@@ -86,16 +84,20 @@ impl Message<'_> {
 }
 
 /// The headers of one attempt: `id` is the event's, the time is that of this attempt, in seconds since 1970.
-pub fn headers(id: &str, timestamp_s: i64, body: &[u8], secret: &Secret, custom: &CustomHeaders) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(4 + custom.0.len());
-    for (name, value) in &custom.0 {
-        headers.append(name.clone(), value.clone());
-    }
+pub fn headers(id: &str, timestamp_s: i64, body: &[u8], keys: &SigningKeys, custom: &CustomHeaders) -> HeaderMap {
+    let mut headers = self::custom(custom);
     let ascii = |text: &str| HeaderValue::from_str(text).expect("ids, numbers and base64 are visible ASCII");
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ID, ascii(id));
     headers.insert(TIMESTAMP, ascii(&timestamp_s.to_string()));
-    headers.insert(SIGNATURE, ascii(&secret.sign(id, timestamp_s, body)));
+    headers.insert(SIGNATURE, ascii(&keys.sign(id, timestamp_s, body)));
+    headers
+}
+
+/// The headers of a request that is no message: those of the owner alone.
+pub fn custom(custom: &CustomHeaders) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(5 + custom.0.len());
+    headers.extend(custom.0.iter().cloned());
     headers
 }
 
@@ -158,25 +160,19 @@ impl CustomHeaders {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The form of the database: an array of `{"name", "value"}`.
-    pub fn to_json(&self) -> String {
-        let header = |(name, value): &(HeaderName, HeaderValue)| json!({ "name": name.as_str(), "value": value.to_str().expect("values are visible ASCII") });
-        self.0.iter().map(header).collect::<Value>().to_string()
-    }
-
-    /// Reads [`CustomHeaders::to_json`]; `None` if it is none.
-    pub fn from_json(text: &str) -> Option<Self> {
-        let mut headers = Self::default();
-        for header in serde_json::from_str::<Vec<Value>>(text).ok()? {
-            headers.add(header.get("name")?.as_str()?, header.get("value")?.as_str()?).ok()?;
-        }
-        Some(headers)
+    /// Names and values, in the order they were given.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("values are visible ASCII")))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use entity::WebhookId;
+
     use super::*;
+    use crate::webhook::keys::{SealedKeys, Signer};
+    use crate::webhook::vault::Vault;
 
     #[test]
     fn bodies_hold_the_given_bytes() {
@@ -194,22 +190,24 @@ mod tests {
         );
         let message = Message { sequence: None, data: b"null", errors: Some(b"[{\"message\":\"no\"}]"), ..message };
         assert!(message.body().ends_with(b"\"cursor\":\"c\\\"1\",\"data\":null,\"errors\":[{\"message\":\"no\"}]}"));
-        serde_json::from_slice::<Value>(&message.body()).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&message.body()).unwrap();
     }
 
     #[test]
     fn headers_are_signed_and_hold_the_custom_ones() {
-        let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let (vault, webhook, signer) = (Vault::new(&[[7; 32]]).unwrap(), WebhookId::new(), Signer::generate());
+        let keys = SealedKeys::new(&signer, &vault, webhook).open(&vault, webhook).unwrap();
         let mut custom = CustomHeaders::default();
         custom.add("Authorization", "Bearer abc").unwrap();
-        let headers =
-            headers("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#, &secret, &custom);
+        let headers = headers("evt_1", 1_614_265_330, b"{}", &keys, &custom);
+        let signatures =
+            [signer.secret.sign("evt_1", 1_614_265_330, b"{}"), signer.key.sign("evt_1", 1_614_265_330, b"{}")];
         for (name, value) in [
             ("authorization", "Bearer abc"),
             ("content-type", "application/json"),
-            ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+            ("webhook-id", "evt_1"),
             ("webhook-timestamp", "1614265330"),
-            ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+            ("webhook-signature", signatures.join(" ").as_str()),
         ] {
             assert_eq!(headers[name], value);
         }
@@ -244,7 +242,7 @@ mod tests {
         }
         assert_eq!(headers.add("x-more", ""), Err(HeaderError::TooMany));
         assert_eq!(headers.names().next(), Some("x-first"));
-        assert_eq!(CustomHeaders::from_json(&headers.to_json()), Some(headers.clone()));
+        assert_eq!(headers.iter().next(), Some(("x-first", "a b")));
         assert!(!format!("{headers:?}").contains("a b"));
     }
 }

@@ -2,21 +2,32 @@
 //!
 //! - [`dispatcher`]: one worker for each webhook that this process may send for
 //! - [`reader`], [`window`], `worker`: the log → messages → attempts → outcomes
-//! - [`ledger`], [`row`]: leases, positions, deliveries and attempts in the database
-//! - [`render`], [`target`], [`message`], [`signature`]: what is sent
+//! - [`order`], [`pace`], [`batch`], [`sending`]: what waits for what, how fast it goes, what goes together
+//! - [`ledger`], [`row`], [`clock`]: leases, positions, deliveries and attempts in the database, and its time
+//! - [`render`], [`group`], [`target`], [`message`], [`signature`], [`keys`]: what is sent
+//! - [`vault`]: encryption of what is secret, at rest
 //! - [`egress`], [`send`], [`failure`]: how it is sent, and where to it never is
 //! - [`registry`], [`Wake`]: making, changing and finding webhooks, and telling the dispatcher
+//! - [`verification`]: asks receivers whether they want the events
 //! - [`retry`], [`outcome`]: when it is sent again, and when no more
+//! - [`gauges`]: how webhooks fare, in numbers
 //! - [`operations`], [`replayer`], [`health`]: what owners and operators do and see
 
+pub mod batch;
+pub mod clock;
 pub mod dispatcher;
 pub mod egress;
 pub mod failure;
+pub mod gauges;
+pub mod group;
 pub mod health;
+pub mod keys;
 pub mod ledger;
 pub mod message;
 pub mod operations;
+pub mod order;
 pub mod outcome;
+pub mod pace;
 pub mod reader;
 pub mod registry;
 pub mod render;
@@ -24,10 +35,13 @@ pub mod replayer;
 pub mod retry;
 pub mod row;
 pub mod send;
+pub mod sending;
 pub mod signature;
 pub mod target;
 #[cfg(test)]
 mod testing;
+pub mod vault;
+pub mod verification;
 mod wake;
 pub mod window;
 mod worker;
@@ -37,4 +51,5 @@ pub use operations::Operations;
 pub use registry::Registry;
 pub use replayer::Replayer;
 pub use row::Webhook;
+pub use verification::Verifier;
 pub use wake::Wake;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::clock::micros;
 use super::retry::Schedule;
 use super::send::Attempt;
 
@@ -24,17 +25,20 @@ pub enum Verdict {
         /// When.
         next_attempt_at: i64,
     },
+    /// It was not sent: an earlier message of its node, or of its webhook, is tried again.
+    Held,
     /// The schedule has no more attempts.
     Failed,
 }
 
-/// The verdict after attempt number `number`, the first being 1. `jitter` is a random number from 0 to 1.
-pub fn judge(schedule: &Schedule, number: u32, attempt: &Attempt, jitter: f64) -> Verdict {
+/// The verdict after attempt number `number`, the first being 1, which has ended at `now`. `jitter` is a random number from
+/// 0 to 1.
+pub fn judge(schedule: &Schedule, number: u32, attempt: &Attempt, jitter: f64, now: i64) -> Verdict {
     if attempt.is_success() {
         return Verdict::Succeeded;
     }
     match schedule.next_attempt(number, attempt.retry_after, jitter) {
-        Some(delay) => Verdict::Pending { next_attempt_at: attempt.ended_at() + delay.as_micros() as i64 },
+        Some(delay) => Verdict::Pending { next_attempt_at: now.saturating_add(micros(delay)) },
         None => Verdict::Failed,
     }
 }
@@ -122,7 +126,8 @@ mod tests {
             (3, slow, 0.0, Verdict::Failed),
             (4, attempt(0, Some(200)), 0.0, Verdict::Succeeded),
         ] {
-            assert_eq!(judge(&schedule, number, &attempt, jitter), expected, "{number} {attempt:?}");
+            let verdict = judge(&schedule, number, &attempt, jitter, attempt.ended_at());
+            assert_eq!(verdict, expected, "{number} {attempt:?}");
         }
     }
 

@@ -10,13 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use entity::{EventId, Position};
 use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
+use super::group::Rendering;
 use super::ledger::Recorded;
 use super::message::Message;
-use super::render::{RenderError, Rendered};
+use super::render::RenderError;
 use super::target::Target;
 use super::window::Progress;
-use crate::catalog::Catalog;
 use crate::log::{self, Event, Hub};
 
 /// Events taken from the log at a time; also how many events that are not for the webhook are passed over before its
@@ -46,7 +47,11 @@ pub struct Fresh {
     /// The event.
     pub message: EventId,
     /// `order_line.updated`
-    pub event: String,
+    pub event: Arc<str>,
+    /// The row that has changed.
+    pub node: Uuid,
+    /// When, in microseconds since 1970.
+    pub at: i64,
     /// The message.
     pub body: Bytes,
 }
@@ -55,8 +60,6 @@ pub struct Fresh {
 pub struct Reader {
     /// The log.
     pub hub: Hub,
-    /// Names the resources.
-    pub catalog: Arc<Catalog>,
     /// Has the webhook's document, which may change while the reader runs.
     pub target: watch::Receiver<Arc<Target>>,
     /// Where to begin.
@@ -135,8 +138,8 @@ impl Reader {
     /// The message about an event, if it is for the webhook. Tries until it can be rendered: leaving it out would lose it.
     async fn message(&mut self, event: &Event, sequence: i64) -> Result<Option<Fresh>, Closed> {
         let rendered = loop {
-            let follower = Arc::clone(&self.target.borrow().follower);
-            match follower.render(event).await {
+            let group = Arc::clone(&self.target.borrow().group);
+            match group.render(event).await {
                 Ok(rendered) => break rendered,
                 Err(RenderError(error)) => {
                     tracing::warn!(event.position = %event.position, %error, "an event cannot be rendered; trying again");
@@ -148,28 +151,28 @@ impl Reader {
             }
         };
         let Some(rendered) = rendered else { return Ok(None) };
-        let (name, body) = event_message(&self.catalog, &self.hub, event, Some(sequence), &rendered);
-        Ok(Some(Fresh { position: event.position, sequence, message: event.id, event: name, body }))
+        let body = message_body(event, Some(sequence), &rendered);
+        Ok(Some(Fresh {
+            position: event.position,
+            sequence,
+            message: event.id,
+            event: Arc::clone(&rendered.event),
+            node: event.row_id,
+            at: event.at,
+            body,
+        }))
     }
 }
 
-/// The name of an event, and the body of the message about it.
-pub(super) fn event_message(
-    catalog: &Catalog,
-    hub: &Hub,
-    event: &Event,
-    sequence: Option<i64>,
-    rendered: &Rendered,
-) -> (String, Bytes) {
-    let name = format!("{}.{}", catalog.resource(event.resource).prefix, event.kind.verb());
+/// The body of the message about an event.
+pub(super) fn message_body(event: &Event, sequence: Option<i64>, rendering: &Rendering) -> Bytes {
     let message = Message {
-        event: &name,
+        event: &rendering.event,
         occurred_at: event.at,
-        cursor: &hub.cursor(event.position),
+        cursor: &rendering.cursor,
         sequence,
-        data: &rendered.data,
-        errors: rendered.errors.as_deref(),
+        data: &rendering.data,
+        errors: rendering.errors.as_deref(),
     };
-    let body = message.body();
-    (name, body)
+    message.body()
 }

@@ -1,7 +1,7 @@
 //! Works on replays: puts older events in line as deliveries that are due, a few at a time.
 //!
 //! Invariants: a step writes its deliveries and how far it has come in one transaction, and only if nobody has taken the
-//! same step before; so an event is put in line once, through crashes and on several nodes. At most [`MAX_WAITING`] of them
+//! same step before; so an event is put in line once, through crashes and on several nodes. At most `MAX_WAITING` of them
 //! wait for a webhook, so a replay of any length takes little room; its worker sends them in turns with new events. What
 //! waits for a retry stays as it is, and so does what was accepted since the replay was asked for.
 //!
@@ -18,13 +18,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::batch::{self, Batching};
+use super::clock::push_now;
 use super::operations::replay::goes_on;
-use super::reader::event_message;
-use super::render::Render;
+use super::reader::message_body;
 use super::row::{Webhook, read_position};
-use super::target::Target;
+use super::target::{TargetError, Targets};
 use super::{Wake, ledger};
-use crate::catalog::Catalog;
 use crate::catalog::datum::now_micros;
 use crate::database::{self, Database, Record, Sql};
 use crate::log::{self, Hub};
@@ -48,10 +48,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The log.
     pub hub: Hub,
-    /// Names the resources.
-    pub catalog: Arc<Catalog>,
-    /// Runs the documents.
-    pub render: Arc<dyn Render>,
+    /// What is sent for each webhook.
+    pub targets: Targets,
     /// Tells the dispatcher that something is due.
     pub wake: Wake,
     /// Says that a replay was started here.
@@ -186,7 +184,8 @@ impl Replayer {
     /// How many deliveries are due, as far as it matters.
     async fn waiting(&self, webhook: WebhookId) -> Result<i64, database::Error> {
         let mut sql = self.sql("SELECT COUNT(*) FROM (SELECT 1 FROM tandem_delivery WHERE webhook_id = ");
-        sql.bind(webhook.get()).push(" AND status = 'PENDING' AND next_attempt_at <= ").bind(now_micros());
+        sql.bind(webhook.get()).push(" AND status = 'PENDING' AND next_attempt_at <= ");
+        push_now(&mut sql);
         sql.push(" LIMIT ").push(&MAX_WAITING.to_string()).push(") AS w");
         self.parts.database.query(sql).await?.first().map_or(Ok(0), |record| record.need_int(0))
     }
@@ -211,9 +210,11 @@ impl Replayer {
         let token = Uuid::new_v4();
         let mut statements = vec![self.advance(job, &progress, token)];
         if !ids.is_empty() {
-            let now = now_micros();
+            // They hold nothing any more. What was sent together goes together again.
             let mut sql = self.sql("UPDATE tandem_delivery SET status = 'PENDING', attempts_before = attempts, ");
-            sql.push("next_attempt_at = ").bind(now).push(", updated_at = ").bind(now).push(" WHERE id IN (");
+            sql.push("order_key = NULL, next_attempt_at = ");
+            push_now(&mut sql);
+            sql.push(", updated_at = ").bind(now_micros()).push(" WHERE id IN (");
             sql.list(", ", ids, |sql, id| {
                 sql.bind(id);
             });
@@ -226,9 +227,11 @@ impl Replayer {
 
     /// Renders the next events and makes their deliveries due.
     async fn step_all(&self, job: &Job, webhook: &Webhook) -> Result<bool, ledger::Error> {
-        let target = match Target::new(webhook, &*self.parts.render) {
+        let target = match self.parts.targets.of(webhook) {
             Ok(target) => target,
-            Err(reason) => return self.stop(job, &reason).await,
+            Err(TargetError::Invalid(reason)) => return self.stop(job, &reason).await,
+            // Whoever sends for it says so.
+            Err(TargetError::Sealed(_)) => return Ok(false),
         };
         let mut events = match self.parts.hub.after(job.position, STEP).await {
             Ok(events) => events,
@@ -243,19 +246,21 @@ impl Replayer {
             return Ok(false);
         };
         let kept = self.kept(job, last).await?;
-        let mut rows = Vec::new();
+        let (mut rows, mut batches) = (Vec::new(), Batches::new(target.batching));
         for event in &events {
             let known = kept.get(&event.position);
             if known.is_some_and(|known| known.stays) {
                 continue;
             }
-            let rendered = target.follower.render(event).await;
+            let rendered = target.group.render(event).await;
             let rendered = rendered.map_err(|error| database::Error::Other(error.to_string()))?;
             let Some(rendered) = rendered else { continue };
             let sequence = known.and_then(|known| known.sequence);
-            let (name, body) = event_message(&self.parts.catalog, &self.parts.hub, event, sequence, &rendered);
+            let body = message_body(event, sequence, &rendered);
             let body = String::from_utf8(body.to_vec()).expect("a body is JSON in UTF-8");
-            rows.push(Row { position: event.position, message: event.id, event: name, sequence, body });
+            let event_name = Arc::clone(&rendered.event);
+            let batch = batches.next(body.len());
+            rows.push(Row { position: event.position, message: event.id, event: event_name, sequence, body, batch });
         }
         let progress = Progress { position: last, delivery: None, is_done: last >= job.until, queued: rows.len() };
         let token = Uuid::new_v4();
@@ -304,19 +309,30 @@ impl Replayer {
         let now = now_micros();
         let mut sql = self.sql(
             "INSERT INTO tandem_delivery AS d (id, webhook_id, position, message_id, type, sequence, status, \
-             next_attempt_at, attempts, body, created_at, updated_at) SELECT * FROM (VALUES ",
+             next_attempt_at, attempts, body, batch_id, created_at, updated_at) SELECT * FROM (VALUES ",
         );
         sql.list(", ", rows, |sql, row| {
             sql.push("(").bind(DeliveryId::new().get()).push(", ").bind(job.webhook.get()).push(", ");
-            sql.bind(row.position.get()).push(", ").bind(row.message.get()).push(", ").bind(row.event);
-            sql.push(", ").bind(row.sequence).push(", 'PENDING', ").bind(now).push(", ").bind(0_i64);
-            sql.push(", ").bind(row.body).push(", ").bind(now).push(", ").bind(now).push(")");
+            sql.bind(row.position.get()).push(", ").bind(row.message.get()).push(", ").bind(row.event.to_string());
+            sql.push(", ").bind(row.sequence).push(", 'PENDING', ");
+            push_now(sql);
+            sql.push(", ")
+                .bind(0_i64)
+                .push(", ")
+                .bind(row.body)
+                .push(", ")
+                .bind(row.batch)
+                .push(", ")
+                .bind(now)
+                .push(", ")
+                .bind(now)
+                .push(")");
         });
         sql.push(") AS v WHERE ");
         push_mine(&mut sql, job, token);
         sql.push(
             " ON CONFLICT (webhook_id, position) DO UPDATE SET status = 'PENDING', attempts_before = d.attempts, \
-             next_attempt_at = excluded.next_attempt_at, updated_at = excluded.updated_at, \
+             order_key = NULL, batch_id = excluded.batch_id, next_attempt_at = excluded.next_attempt_at, updated_at = excluded.updated_at, \
              body = COALESCE(d.body, excluded.body) WHERE d.status <> 'PENDING' AND \
              (d.status <> 'SUCCEEDED' OR d.updated_at < ",
         );
@@ -353,9 +369,35 @@ impl Replayer {
 struct Row {
     position: Position,
     message: EventId,
-    event: String,
+    event: Arc<str>,
     sequence: Option<i64>,
     body: String,
+    batch: Option<Uuid>,
+}
+
+/// Groups what a step puts in line as its webhook wants several events in one request.
+struct Batches {
+    batching: Option<Batching>,
+    id: Uuid,
+    events: usize,
+    bytes: usize,
+}
+
+impl Batches {
+    fn new(batching: Option<Batching>) -> Self {
+        Self { batching, id: Uuid::new_v4(), events: 0, bytes: 0 }
+    }
+
+    /// The batch of the next message, which has so many bytes; `None` if it goes alone.
+    fn next(&mut self, bytes: usize) -> Option<Uuid> {
+        let batching = self.batching?;
+        if self.events >= batching.max_events || self.bytes >= batch::MAX_BYTES {
+            *self = Self::new(self.batching);
+        }
+        self.events += 1;
+        self.bytes += bytes;
+        Some(self.id)
+    }
 }
 
 /// What there is of an event already.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 /// Most attempts that a schedule may list.
 pub const MAX_ATTEMPTS: usize = 30;
 /// Longest waiting time between two attempts.
-const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const MAX_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A receiver cannot put a delivery off for longer than this.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 const MAX_JITTER: f64 = 0.2;
@@ -39,6 +39,21 @@ pub enum ScheduleError {
 }
 
 impl Schedule {
+    /// An attempt at once, and one after each of these times, in seconds. `None` if there are too many or one is too long.
+    pub fn of_waits(waits_s: &[i64]) -> Option<Self> {
+        if waits_s.len() >= MAX_ATTEMPTS {
+            return None;
+        }
+        let wait = |s: &i64| u64::try_from(*s).ok().map(Duration::from_secs).filter(|delay| *delay <= MAX_DELAY);
+        let waits = waits_s.iter().map(wait).collect::<Option<Vec<_>>>()?;
+        Some(Self([Duration::ZERO].into_iter().chain(waits).collect()))
+    }
+
+    /// The times between attempts, in whole seconds.
+    pub fn waits_s(&self) -> Vec<i64> {
+        self.0.iter().skip(1).map(|delay| delay.as_secs() as i64).collect()
+    }
+
     /// How many attempts there are at most.
     pub fn attempts(&self) -> u32 {
         self.0.len() as u32
@@ -137,6 +152,18 @@ mod tests {
             assert_eq!(shown.parse::<Schedule>().unwrap(), schedule);
         }
         assert_eq!(Schedule::default().attempts(), 10);
+    }
+
+    #[test]
+    fn waits_are_what_comes_after_the_first_attempt() {
+        assert_eq!(Schedule::of_waits(&[]).unwrap().to_string(), "0s");
+        let schedule = Schedule::of_waits(&[5, 0, 300]).unwrap();
+        assert_eq!((schedule.to_string().as_str(), schedule.waits_s()), ("0s,5s,0s,5m", vec![5, 0, 300]));
+        let month = MAX_DELAY.as_secs() as i64;
+        assert_eq!(Schedule::of_waits(&vec![month; MAX_ATTEMPTS - 1]).unwrap().attempts(), MAX_ATTEMPTS as u32);
+        for refused in [vec![1; MAX_ATTEMPTS], vec![-1], vec![month + 1], vec![i64::MAX]] {
+            assert_eq!(Schedule::of_waits(&refused), None);
+        }
     }
 
     #[test]

@@ -7,12 +7,12 @@ use entity::{Position, WebhookId};
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
 
-use super::message::CustomHeaders;
-use super::signature::Secret;
-use crate::auth::Principal;
+use super::keys::{SealedHeaders, SealedKeys};
+use super::sending::Sending;
+use crate::auth::{self, Principal};
 use crate::database::{Error, Record};
 
-/// A registered webhook. Its secret and the values of its headers are not shown by `Debug`.
+/// A registered webhook. Its secrets and the values of its headers are as the database has them: sealed.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// Which one.
@@ -28,9 +28,11 @@ pub struct Webhook {
     /// For people.
     pub description: Option<String>,
     /// Sent along with every message.
-    pub headers: CustomHeaders,
+    pub headers: SealedHeaders,
     /// Most requests at the same time, at least 1.
     pub max_in_flight: u16,
+    /// Order, pace, batches and attempts.
+    pub sending: Sending,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled.
@@ -40,7 +42,7 @@ pub struct Webhook {
     /// Whose rights it has.
     pub principal: Arc<Principal>,
     /// What its messages are signed with.
-    pub secret: Secret,
+    pub keys: SealedKeys,
     /// Every event up to here is handled.
     pub position: Position,
     /// The number of the last event that was for this webhook; 0 before the first.
@@ -49,6 +51,10 @@ pub struct Webhook {
     pub created_at: i64,
     /// When its owner or the server last changed it, in microseconds since 1970.
     pub updated_at: i64,
+    /// By which its receiver may confirm that it wants the events; `None` if it does not have to.
+    pub verify_key: Option<auth::Secret>,
+    /// When its receiver confirmed it, in microseconds since 1970.
+    pub verified_at: Option<i64>,
 }
 
 impl Webhook {
@@ -57,8 +63,12 @@ impl Webhook {
 
     /// The columns that [`Webhook::read`] expects, in order.
     pub(super) const COLUMNS: &'static str = "id, url, query, variables, events, description, headers, \
-         CAST(max_in_flight AS bigint), status, status_reason, owner, principal, secret, position, sequence, created_at, \
-         updated_at";
+         CAST(max_in_flight AS bigint), status, status_reason, owner, principal, keys, position, sequence, created_at, \
+         updated_at, verify_key, verified_at, ordering, CAST(rate_limit AS bigint), retry_schedule, \
+         CAST(timeout_ms AS bigint), CAST(batch_max_events AS bigint), CAST(batch_max_wait_ms AS bigint)";
+
+    /// How many there are: what a statement gives beside them stands from here on.
+    pub(super) const COLUMN_COUNT: usize = 25;
 
     pub(super) fn read(record: &Record) -> Result<Self, Error> {
         Ok(Self {
@@ -68,18 +78,26 @@ impl Webhook {
             variables: record.text(3)?.map(|text| from_json(&text, "variables")).transpose()?.unwrap_or_default(),
             events: record.text(4)?.map(|text| from_json(&text, "events")).transpose()?,
             description: record.text(5)?,
-            headers: CustomHeaders::from_json(&record.need_text(6)?).ok_or_else(|| corrupt("headers"))?,
+            headers: SealedHeaders::from_json(&record.need_text(6)?).ok_or_else(|| corrupt("headers"))?,
             max_in_flight: u16::try_from(record.need_int(7)?).map_err(|_| corrupt("max_in_flight"))?.max(1),
             status: Status::try_from_value(&record.need_text(8)?).map_err(|_| corrupt("status"))?,
             status_reason: record.text(9)?,
             owner: record.need_text(10)?,
             principal: Arc::new(decode_principal(&record.need_text(11)?).ok_or_else(|| corrupt("principal"))?),
-            secret: Secret::parse(&record.need_text(12)?).map_err(|_| corrupt("secret"))?,
+            keys: SealedKeys::from_json(&record.need_text(12)?).ok_or_else(|| corrupt("keys"))?,
             position: read_position(record, 13)?,
             sequence: record.need_int(14)?,
             created_at: record.need_int(15)?,
             updated_at: record.need_int(16)?,
+            verify_key: record.text(17)?.map(auth::Secret::new),
+            verified_at: record.int(18)?,
+            sending: Sending::read(record, 19)?,
         })
+    }
+
+    /// Whether its receiver has to confirm it before anything is sent.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.verify_key.is_some() && self.verified_at.is_none()
     }
 }
 

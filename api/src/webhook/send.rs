@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, Response, Url, redirect};
 use tokio::time::{Instant, timeout_at};
 
@@ -19,7 +19,9 @@ use super::retry::parse_retry_after;
 pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// Common servers close idle connections after 5 s; a request that meets a closing connection is lost and retried.
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(4);
-const MAX_IDLE_CONNECTIONS_PER_HOST: usize = 64;
+/// As many as one webhook may have in flight. They are kept by host, and each leads to the address that was checked when it
+/// was made.
+const MAX_IDLE_CONNECTIONS_PER_HOST: usize = 256;
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
@@ -100,7 +102,7 @@ impl Sender {
             response_body: None,
             retry_after: None,
         };
-        match self.request(&outbound, start + outbound.timeout).await {
+        match self.request(Method::POST, &outbound, start + outbound.timeout).await {
             Ok(response) => read(response, start + outbound.timeout, &mut attempt).await,
             Err(error) => attempt.error = Some(error),
         }
@@ -108,14 +110,25 @@ impl Sender {
         attempt
     }
 
-    async fn request(&self, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
+    /// Asks by OPTIONS, and gives status and headers of the answer. Its body is not read, and that of `outbound` not sent.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn options(&self, outbound: &Outbound) -> Result<(StatusCode, HeaderMap), AttemptError> {
+        let outbound = Outbound { body: Bytes::new(), ..outbound.clone() };
+        let response = self.request(Method::OPTIONS, &outbound, Instant::now() + outbound.timeout).await?;
+        Ok((response.status(), response.headers().clone()))
+    }
+
+    async fn request(&self, method: Method, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
         self.guard.check_literal(&outbound.url).map_err(|_| AttemptError::blocked())?;
         let scheme = Scheme::of(&outbound.url).ok_or_else(AttemptError::blocked)?;
         let client = match scheme {
             Scheme::Https => &self.https,
             Scheme::Http => &self.http,
         };
-        let request = client.post(outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
+        let request =
+            client.request(method, outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
         match timeout_at(deadline, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(AttemptError::of_request(&error, scheme == Scheme::Https)),
@@ -147,8 +160,7 @@ async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) 
     attempt.address = response.remote_addr().map(|address| address.to_string());
     attempt.error = AttemptError::of_status(status);
     if attempt.error.is_some() {
-        let header = response.headers().get(header::RETRY_AFTER).map(HeaderValue::to_str);
-        attempt.retry_after = header.and_then(|h| parse_retry_after(h.ok()?, SystemTime::now()));
+        attempt.retry_after = retry_after(response.headers());
     }
     let mut body = Vec::new();
     while body.len() < MAX_RESPONSE_BYTES
@@ -158,6 +170,13 @@ async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) 
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
     attempt.response_body = Some(String::from_utf8_lossy(&body).replace('\0', "\u{fffd}"));
+}
+
+/// What the receiver asks for. It says a date by its own clock, so that is the one to count from.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let now = text(header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    parse_retry_after(text(header::RETRY_AFTER)?, now.unwrap_or_else(SystemTime::now))
 }
 
 #[cfg(test)]

@@ -5,13 +5,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entity::EventId;
+use entity::webhook::Ordering;
+use http::HeaderValue;
 use reqwest::Url;
 
+use super::batch::{self, Batching};
+use super::group::{Group, Groups};
+use super::keys::SigningKeys;
+use super::ledger::Job;
 use super::message::{self, CustomHeaders};
-use super::render::{Follow, Render};
+use super::retry::Schedule;
 use super::row::Webhook;
 use super::send::Outbound;
-use super::signature::Secret;
+use super::vault::{OpenError, Vault};
+use super::verification::REQUEST_ORIGIN;
 use crate::catalog::datum::now_micros;
 use crate::catalog::type_id;
 use crate::log::Event;
@@ -20,41 +27,114 @@ use crate::log::Event;
 pub struct Target {
     url: Url,
     headers: CustomHeaders,
-    secret: Secret,
+    keys: SigningKeys,
+    /// Of the sender, for a receiver that has allowed it.
+    origin: Option<HeaderValue>,
     /// Most requests at the same time, at least 1.
     pub max_in_flight: usize,
+    /// Most requests per second, at least 1.
+    pub rate_limit: Option<u32>,
+    /// Which messages wait for which.
+    pub ordering: Ordering,
+    /// Whether events are sent together.
+    pub batching: Option<Batching>,
+    /// When attempts are made, if not as the server does.
+    pub schedule: Option<Schedule>,
+    /// The deadline of an attempt, if not the server's.
+    pub timeout: Option<Duration>,
     /// The document, with the owner's rights.
-    pub follower: Arc<dyn Follow>,
+    pub group: Arc<Group>,
+}
+
+/// Why nothing can be sent for a webhook.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// In words for its owner.
+    #[error("{0}")]
+    Invalid(String),
+    /// This process cannot read its secrets. Another one may.
+    #[error("its secrets cannot be decrypted: {0}")]
+    Sealed(#[from] OpenError),
+}
+
+/// Makes the targets of webhooks. Cheap to clone.
+#[derive(Clone)]
+pub struct Targets {
+    groups: Arc<Groups>,
+    vault: Vault,
+    origin: HeaderValue,
+}
+
+impl Targets {
+    /// Sends as this origin what these groups render.
+    pub fn new(groups: Groups, vault: Vault, origin: HeaderValue) -> Self {
+        Self { groups: Arc::new(groups), vault, origin }
+    }
+
+    /// The target of a webhook.
+    ///
+    /// # Errors
+    /// Why nothing can be sent for it.
+    pub fn of(&self, webhook: &Webhook) -> Result<Target, TargetError> {
+        Target::new(webhook, &self.groups, &self.vault, &self.origin)
+    }
 }
 
 impl Target {
-    /// Makes it of the row.
-    ///
-    /// # Errors
-    /// Why nothing can be sent for this webhook, in words for its owner.
-    pub fn new(webhook: &Webhook, render: &dyn Render) -> Result<Self, String> {
-        let prepared = render.prepare(&webhook.query, &webhook.variables, Arc::clone(&webhook.principal));
-        let follower = prepared.map_err(|refusals| {
+    fn new(webhook: &Webhook, groups: &Groups, vault: &Vault, origin: &HeaderValue) -> Result<Self, TargetError> {
+        let group = groups.of(webhook).map_err(|refusals| {
             let messages: Vec<_> = refusals.into_iter().map(|refusal| refusal.message).collect();
-            format!("the document is no longer valid: {}", messages.join("; "))
+            TargetError::Invalid(format!("the document is no longer valid: {}", messages.join("; ")))
         })?;
+        let sending = &webhook.sending;
         Ok(Self {
-            url: webhook.url.parse().map_err(|_| "the URL is no longer valid".to_owned())?,
-            headers: webhook.headers.clone(),
-            secret: webhook.secret.clone(),
+            url: webhook.url.parse().map_err(|_| TargetError::Invalid("the URL is no longer valid".to_owned()))?,
+            headers: webhook.headers.open(vault, webhook.id)?,
+            keys: webhook.keys.open(vault, webhook.id)?,
+            origin: webhook.verified_at.map(|_| origin.clone()),
             max_in_flight: usize::from(webhook.max_in_flight),
-            follower,
+            rate_limit: sending.rate_limit,
+            ordering: sending.ordering,
+            batching: sending.batching,
+            schedule: sending.schedule.clone(),
+            timeout: sending.timeout,
+            group,
         })
     }
 
-    /// One attempt, signed now.
+    /// Whether rows that wait are to be arranged in another way than for this target.
+    pub fn is_arranged_unlike(&self, other: &Self) -> bool {
+        self.ordering != other.ordering || self.batching.is_some() != other.batching.is_some()
+    }
+
+    /// Most events of one request.
+    pub fn max_events(&self) -> usize {
+        self.batching.map_or(1, |batching| batching.max_events)
+    }
+
+    /// One attempt of these messages, signed now.
+    pub fn request(&self, jobs: &[Job], default_timeout: Duration) -> Outbound {
+        let timeout = self.timeout.unwrap_or(default_timeout);
+        match jobs {
+            [job] if job.batch.is_none() => self.outbound(job.message, &job.body, timeout),
+            jobs => {
+                let id = type_id::format(batch::PREFIX, batch::id(jobs));
+                self.signed(&id, batch::body(jobs), timeout)
+            }
+        }
+    }
+
+    /// One attempt of a message that goes alone, signed now.
     pub fn outbound(&self, message: EventId, body: &Bytes, timeout: Duration) -> Outbound {
-        self.outbound_as(&type_id::format(Event::PREFIX, message.get()), body, timeout)
+        self.signed(&type_id::format(Event::PREFIX, message.get()), body.clone(), timeout)
     }
 
     /// One request with this `webhook-id`, signed now.
-    pub fn outbound_as(&self, id: &str, body: &Bytes, timeout: Duration) -> Outbound {
-        let headers = message::headers(id, now_micros() / 1_000_000, body, &self.secret, &self.headers);
-        Outbound { url: self.url.clone(), headers, body: body.clone(), timeout }
+    pub fn signed(&self, id: &str, body: Bytes, timeout: Duration) -> Outbound {
+        let mut headers = message::headers(id, now_micros() / 1_000_000, &body, &self.keys, &self.headers);
+        if let Some(origin) = &self.origin {
+            headers.insert(REQUEST_ORIGIN, origin.clone());
+        }
+        Outbound { url: self.url.clone(), headers, body, timeout }
     }
 }

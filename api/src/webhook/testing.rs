@@ -1,36 +1,39 @@
 //! What the tests of this module share: a database with a log, a document that is easy to predict, and a receiver.
 
-use std::collections::VecDeque;
+mod fake;
+mod place;
+mod receiver;
+
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use bytes::Bytes;
 use entity::{EventId, Position, TransactionId, WebhookId};
-use futures_util::future::{BoxFuture, FutureExt};
-use migration::{Migrator, MigratorTrait};
-use sea_orm::ConnectionTrait;
-use serde_json::{Map, Value};
-use tokio::sync::Notify;
+use http::HeaderValue;
 use tokio::task::JoinSet;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::fake::{FakeRender, catalog};
+use self::place::Place;
+pub use self::receiver::{Received, Receiver};
+use super::clock::Clock;
 use super::dispatcher::{Dispatcher, Parts, Settings};
 use super::egress::{AllowList, Guard};
-use super::registry::{Document, NewWebhook, Registry};
-use super::render::{Follow, Refusal, Render, RenderError, Rendered};
+use super::group::Groups;
+use super::keys::Signer;
+use super::registry::{self, Document, NewWebhook, Registry};
 use super::send::Sender;
-use super::{Wake, Webhook, retry};
+use super::sending::SendingInput;
+use super::target::Targets;
+use super::vault::Vault;
+use super::{Wake, Webhook};
 use crate::auth::Principal;
-use crate::catalog::{
-    Access, Allow, Catalog, Constraint, EnumType, EnumValue, Field, FieldType, Operations, Resource, Rule, Scalar,
-};
-use crate::database::{Database, Dialect, FileLock, Record, Sql};
-use crate::log::{Event, Hub};
+use crate::catalog::Catalog;
+use crate::catalog::datum::now_micros;
+use crate::database::{Database, Dialect, Record, Sql};
+use crate::log::Hub;
+use crate::metrics::Metrics;
 use crate::store::writer::{self, Writer};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -46,95 +49,6 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
         }
     };
     tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"))
-}
-
-pub fn field(name: &str, ty: FieldType, nullable: bool) -> Field {
-    let column = match ty {
-        FieldType::ToOne { .. } => format!("{name}_id"),
-        FieldType::ToMany { .. } => String::new(),
-        _ => name.to_owned(),
-    };
-    Field {
-        name: name.to_owned(),
-        column,
-        description: None,
-        ty,
-        nullable,
-        default: None,
-        constraint: Constraint::default(),
-        private: false,
-        read_only: false,
-        write_once: false,
-        rules: None,
-        renamed_from: None,
-    }
-}
-
-/// A resource that everybody may do everything with.
-pub fn resource(name: &str, singular: &str, prefix: &str, declared: Vec<Field>) -> Resource {
-    let mut fields = vec![field("id", FieldType::RowId, false)];
-    fields.extend(declared);
-    fields.push(field("createdAt", FieldType::Scalar(Scalar::DateTime), false));
-    fields.push(field("updatedAt", FieldType::Scalar(Scalar::DateTime), false));
-    fields.push(field("version", FieldType::Scalar(Scalar::Int), false));
-    Resource {
-        name: name.to_owned(),
-        singular: singular.to_owned(),
-        plural: format!("{singular}s"),
-        prefix: prefix.to_owned(),
-        description: None,
-        root: true,
-        fields,
-        unique_keys: Vec::new(),
-        indexes: Vec::new(),
-        search: Vec::new(),
-        access: Access::Rules(vec![Rule { allow: Allow::Public, operations: Operations::ALL }]),
-        renamed_from: None,
-    }
-}
-
-pub fn catalog() -> Catalog {
-    let text = FieldType::Scalar(Scalar::String);
-    let status = EnumType {
-        name: "Status".to_owned(),
-        description: None,
-        values: vec![EnumValue { name: "NEW".to_owned(), description: None, renamed_from: None }],
-    };
-    let products = resource("Product", "product", "product", vec![field("name", text, false)]);
-    Catalog::new(vec![products], vec![status])
-}
-
-/// Documents of this fake are `all`, `even` (events at even positions), or anything else, which is refused.
-pub struct FakeRender;
-
-impl Render for FakeRender {
-    fn prepare(
-        &self,
-        query: &str,
-        _variables: &Map<String, Value>,
-        principal: Arc<Principal>,
-    ) -> Result<Arc<dyn Follow>, Vec<Refusal>> {
-        let refusal = |message: &str, is_forbidden| vec![Refusal { message: message.to_owned(), is_forbidden }];
-        match query {
-            "all" => Ok(Arc::new(FakeFollow { is_even: false })),
-            "even" => Ok(Arc::new(FakeFollow { is_even: true })),
-            "secret" if !principal.is_admin => Err(refusal("Field cost is not for you", true)),
-            query if query.starts_with("subscription") => Ok(Arc::new(FakeFollow { is_even: false })),
-            _ => Err(refusal("Syntax error", false)),
-        }
-    }
-}
-
-struct FakeFollow {
-    is_even: bool,
-}
-
-impl Follow for FakeFollow {
-    fn render<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<Option<Rendered>, RenderError>> {
-        let is_mine = !self.is_even || event.position.get() % 2 == 0;
-        let data = format!("{{\"position\":{}}}", event.position);
-        async move { Ok(is_mine.then(|| Rendered { data: data.into(), errors: None })) }.boxed()
-    }
 }
 
 /// Makes two tests of each function `async fn name(fixture: &mut Fixture)`: `name::sqlite` and `name::postgres`.
@@ -170,63 +84,10 @@ pub struct Fixture {
     pub catalog: Arc<Catalog>,
     pub registry: Registry,
     pub wake: Wake,
+    pub vault: Vault,
     pub owner: Arc<Principal>,
     reading: JoinSet<()>,
     place: Place,
-}
-
-/// Where a database of a test's own is.
-enum Place {
-    Sqlite(tempfile::TempDir),
-    Postgres { url: String, schema: String },
-}
-
-impl Place {
-    async fn new(dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::Sqlite => Self::Sqlite(tempfile::tempdir().unwrap()),
-            Dialect::Postgres => {
-                let url = std::env::var("TEST_POSTGRES_URL").expect(
-                    "TEST_POSTGRES_URL is not set: run the tests by `cargo xtask test`, which starts a PostgreSQL for them",
-                );
-                let schema = format!("webhook_{}", Uuid::new_v4().simple());
-                let place = Self::Postgres { url, schema };
-                place.administer("CREATE SCHEMA", "").await;
-                place
-            }
-        }
-    }
-
-    async fn administer(&self, verb: &str, how: &str) {
-        let Self::Postgres { url, schema } = self else { return };
-        let admin = sea_orm::Database::connect(url).await.unwrap();
-        admin.execute_unprepared(&format!("{verb} {schema} {how}")).await.unwrap();
-        admin.close().await.unwrap();
-    }
-
-    async fn open(&self) -> Database {
-        let (migrated_at, url) = match self {
-            Self::Sqlite(directory) => {
-                let path = directory.path().join("tandem.db").to_str().unwrap().to_owned();
-                (format!("sqlite://{path}?mode=rwc"), path)
-            }
-            Self::Postgres { url, schema } => {
-                let url = format!("{url}?options[search_path]={schema}");
-                (url.clone(), url)
-            }
-        };
-        let migrating = sea_orm::Database::connect(migrated_at).await.unwrap();
-        Migrator::up(&migrating, None).await.unwrap();
-        migrating.close().await.unwrap();
-        match self {
-            Self::Sqlite(_) => {
-                // Tests open it twice to play two processes, so each has a lock of its own.
-                let lock = FileLock::take(&format!("{url}.{}", Uuid::new_v4())).unwrap();
-                Database::open_sqlite(&url, lock).unwrap()
-            }
-            Self::Postgres { .. } => Database::connect_postgres(&url).await.unwrap(),
-        }
-    }
 }
 
 impl Fixture {
@@ -241,16 +102,19 @@ impl Fixture {
         let reader = hub.clone();
         reading.spawn(async move { reader.run(CancellationToken::new()).await });
         let wake = Wake::default();
-        let registry = Registry::new(
-            database.clone(),
-            writer.clone(),
-            Arc::clone(&catalog),
-            Arc::new(FakeRender),
-            Guard::new(AllowList::loopback()),
-            wake.clone(),
-        );
+        let vault = Vault::new(&[[7; 32]]).unwrap();
+        let registry = Registry::new(registry::Parts {
+            database: database.clone(),
+            writer: writer.clone(),
+            catalog: Arc::clone(&catalog),
+            render: Arc::new(FakeRender),
+            guard: Guard::new(AllowList::loopback()),
+            wake: wake.clone(),
+            vault: vault.clone(),
+            settings: registry::Settings::default(),
+        });
         let owner = Arc::new(principal("ada", false));
-        Self { database, writer, hub, catalog, registry, wake, owner, reading, place }
+        Self { database, writer, hub, catalog, registry, wake, vault, owner, reading, place }
     }
 
     pub async fn close(mut self) {
@@ -262,22 +126,27 @@ impl Fixture {
         Sql::text(self.database.dialect(), text)
     }
 
-    /// Appends events to the log, as one transaction.
+    /// Appends events about one row to the log, as one transaction.
     pub async fn append(&self, count: i64) {
         let row = Uuid::now_v7();
+        self.append_about(&vec![row; count as usize]).await;
+    }
+
+    /// Appends an event about each of these rows to the log, as one transaction.
+    pub async fn append_about(&self, rows: &[Uuid]) {
         let mut statements = Vec::new();
-        for n in 1..=count {
+        for (n, row) in rows.iter().enumerate() {
             statements.push(self.sql("UPDATE tandem_head SET position = position + 1"));
             let mut sql = self.sql(
                 "INSERT INTO tandem_event (position, id, transaction_id, type, row_id, version, kind, changed_fields, at) \
                  SELECT position, ",
             );
-            sql.bind(EventId::new().get()).push(", ").bind(TransactionId::new().get()).push(", 'Product', ").bind(row);
-            sql.push(", ").bind(n).push(", 'UPDATED', '[\"name\"]', 1769860800123456 FROM tandem_head");
+            sql.bind(EventId::new().get()).push(", ").bind(TransactionId::new().get()).push(", 'Product', ").bind(*row);
+            sql.push(", ").bind(n as i64 + 1).push(", 'UPDATED', '[\"name\"]', 1769860800123456 FROM tandem_head");
             statements.push(sql);
         }
         self.writer.statements(statements).await.unwrap();
-        self.hub.written();
+        self.hub.written(&[]);
     }
 
     pub async fn query(&self, text: &str) -> Vec<Record> {
@@ -293,15 +162,32 @@ impl Fixture {
     }
 
     pub async fn create(&self, receiver: &Receiver, query: &str, max_in_flight: i64) -> Webhook {
+        self.create_sending(receiver, query, max_in_flight, SendingInput::default()).await
+    }
+
+    pub async fn create_sending(
+        &self,
+        receiver: &Receiver,
+        query: &str,
+        max_in_flight: i64,
+        sending: SendingInput,
+    ) -> Webhook {
         let new = NewWebhook {
             url: receiver.url(),
             document: Document { query: Some(query.to_owned()), ..Document::default() },
             description: None,
             headers: Vec::new(),
             max_in_flight,
+            sending,
+            verify: false,
         };
         let created = self.registry.create(&self.owner, new, None).await.unwrap();
         self.webhook(created.webhook.id).await
+    }
+
+    /// What a webhook signs with.
+    pub fn signer(&self, webhook: &Webhook) -> Signer {
+        webhook.keys.open(&self.vault, webhook.id).unwrap().current().clone()
     }
 
     /// Status and attempts of the deliveries, and whether they have a body, in log order.
@@ -333,31 +219,61 @@ impl Fixture {
 
     /// Starts a dispatcher.
     pub fn dispatch(&self, schedule: &str) -> Dispatching {
+        self.dispatch_by(schedule, Clock::starting_at(now_micros()))
+    }
+
+    /// Starts a dispatcher that goes by this clock.
+    pub fn dispatch_by(&self, schedule: &str, clock: Clock) -> Dispatching {
+        self.start(clock, Settings { schedule: schedule.parse().unwrap(), ..Settings::default() })
+    }
+
+    /// Starts a dispatcher that may have so many requests in flight.
+    pub fn dispatch_with(&self, schedule: &str, max_in_flight: usize) -> Dispatching {
+        let settings = Settings { schedule: schedule.parse().unwrap(), max_in_flight, ..Settings::default() };
+        self.start(Clock::starting_at(now_micros()), settings)
+    }
+
+    /// What is sent for each webhook.
+    pub fn targets(&self) -> Targets {
+        let groups = Groups::new(Arc::new(FakeRender), self.hub.clone(), Arc::clone(&self.catalog));
+        Targets::new(groups, self.vault.clone(), HeaderValue::from_static("localhost"))
+    }
+
+    fn start(&self, clock: Clock, settings: Settings) -> Dispatching {
+        let metrics = Metrics::default();
         let parts = Parts {
             database: self.database.clone(),
             writer: self.writer.clone(),
             hub: self.hub.clone(),
             catalog: Arc::clone(&self.catalog),
-            render: Arc::new(FakeRender),
+            targets: self.targets(),
             sender: Sender::new(Guard::new(AllowList::loopback())).unwrap(),
             wake: self.wake.clone(),
+            clock,
+            metrics: metrics.clone(),
         };
-        let schedule: retry::Schedule = schedule.parse().unwrap();
-        let settings = Settings { schedule, timeout: Duration::from_secs(15), grace: Duration::from_secs(10) };
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         task.spawn(Dispatcher::new(parts, settings).run(stop.clone()));
-        Dispatching { task, stop }
+        Dispatching { metrics, task, stop }
     }
 }
 
 /// A running dispatcher. Dropping it kills it.
 pub struct Dispatching {
+    pub metrics: Metrics,
     task: JoinSet<()>,
     stop: CancellationToken,
 }
 
 impl Dispatching {
+    /// A number among the metrics: the line that begins with this, without labels that it does not name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.metrics.text();
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
     async fn kill(mut self) {
         self.task.shutdown().await;
     }
@@ -370,127 +286,4 @@ impl Dispatching {
 
 pub fn principal(sub: &str, is_admin: bool) -> Principal {
     Principal { sub: Some(sub.to_owned()), is_admin, ..Principal::default() }
-}
-
-/// One request that a [`Receiver`] got.
-#[derive(Debug, Clone)]
-pub struct Received {
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl Received {
-    pub fn id(&self) -> String {
-        self.headers["webhook-id"].to_str().unwrap().to_owned()
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    pub fn position(&self) -> i64 {
-        self.json()["data"]["position"].as_i64().unwrap()
-    }
-
-    pub fn sequence(&self) -> i64 {
-        self.json()["sequence"].as_i64().unwrap()
-    }
-}
-
-/// An HTTP server that keeps what it gets.
-pub struct Receiver {
-    port: u16,
-    inner: Arc<Inner>,
-    _stop: DropGuard,
-}
-
-#[derive(Default)]
-struct Inner {
-    received: Mutex<Vec<Received>>,
-    /// Answers for the next requests; then 200.
-    answers: Mutex<VecDeque<u16>>,
-    /// Positions whose requests hang until they are released.
-    hanging: Mutex<Vec<i64>>,
-    released: Notify,
-    open: Mutex<(usize, usize)>,
-}
-
-impl Receiver {
-    pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let inner = Arc::new(Inner::default());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            tokio::select! {
-                served = async { axum::serve(listener, router).await } => served.unwrap(),
-                () = stopped => {}
-            }
-        });
-        Self { port, inner, _stop: stop.drop_guard() }
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/hook", self.port)
-    }
-
-    /// What the next requests are answered with.
-    pub fn answer_with(&self, statuses: &[u16]) {
-        self.inner.answers.lock().unwrap().extend(statuses);
-    }
-
-    /// Lets the requests about these events hang; none: all go on.
-    pub fn hang(&self, positions: &[i64]) {
-        *self.inner.hanging.lock().unwrap() = positions.to_vec();
-        self.inner.released.notify_waiters();
-    }
-
-    pub fn received(&self) -> Vec<Received> {
-        self.inner.received.lock().unwrap().clone()
-    }
-
-    /// The most requests that were open at the same time.
-    pub fn most_open(&self) -> usize {
-        self.inner.open.lock().unwrap().1
-    }
-
-    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
-        eventually(&format!("{count} requests"), async || {
-            let received = self.received();
-            (received.len() >= count).then_some(received)
-        })
-        .await
-    }
-}
-
-struct Open<'a>(&'a Inner);
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.open.lock().unwrap().0 -= 1;
-    }
-}
-
-async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let received = Received { headers, body };
-    // A ping has none.
-    let position = received.json()["data"]["position"].as_i64().unwrap_or_default();
-    {
-        let mut open = inner.open.lock().unwrap();
-        open.0 += 1;
-        open.1 = open.1.max(open.0);
-    }
-    let _open = Open(&inner);
-    inner.received.lock().unwrap().push(received);
-    loop {
-        let released = inner.released.notified();
-        if !inner.hanging.lock().unwrap().contains(&position) {
-            break;
-        }
-        released.await;
-    }
-    let status = inner.answers.lock().unwrap().pop_front().unwrap_or(200);
-    StatusCode::from_u16(status).unwrap()
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use tandem::catalog::type_id;
 
@@ -26,7 +27,7 @@ const CREATE_ORDER: &str =
 const STATUSES: [&str; 5] = ["DRAFT", "PLACED", "PAID", "SHIPPED", "CANCELLED"];
 
 /// One kind of request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Case {
     ById,
     List,
@@ -37,8 +38,6 @@ pub enum Case {
 }
 
 impl Case {
-    const ALL: [Self; 6] = [Self::ById, Self::List, Self::Filtered, Self::Tree, Self::Create, Self::CreateNested];
-
     /// As it is called in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -142,9 +141,9 @@ pub fn scatter(number: u64) -> u64 {
 /// Asks each case in turn, reads first.
 pub async fn run(tandem: &Tandem, args: &ReadsArgs) -> Result<Vec<(Case, Outcome)>> {
     let mut outcomes = Vec::new();
-    for case in Case::ALL {
-        let outcome = one(tandem, case, args).await.with_context(|| case.name())?;
-        outcomes.push((case, outcome));
+    for case in Case::value_variants().iter().filter(|case| args.only.is_empty() || args.only.contains(case)) {
+        let outcome = one(tandem, *case, args).await.with_context(|| case.name())?;
+        outcomes.push((*case, outcome));
     }
     Ok(outcomes)
 }

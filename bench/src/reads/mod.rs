@@ -16,11 +16,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tandem::app::parts::{self, Options, Parts};
+use tandem::auth::Secret;
 use tandem::catalog;
+use tandem::retention;
 use tandem::store::tables::Allowed;
 use tandem::store::writer::Settings;
 use tandem::webhook::egress::AllowList;
 use tandem::webhook::retry::Schedule;
+use tandem::webhook::verification::Sending;
+use tandem::webhook::{registry, vault};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,15 +53,24 @@ pub struct ReadsArgs {
     /// How long each round measures, in seconds.
     #[arg(long, default_value_t = 2)]
     pub seconds: u64,
+    /// Only these cases over HTTP, and then not the tree in process; may be given several times.
+    #[arg(long)]
+    pub only: Vec<cases::Case>,
 }
 
 /// What was measured on one kind of database.
 pub struct Measured {
     /// Each case over HTTP, by name.
     pub cases: Vec<(cases::Case, Outcome)>,
-    /// Trees per second by Tandem, in process.
-    pub tree: Rounds,
-    /// Trees per second by one statement for each level, in process.
+    /// Trees per second in process, unless only something else was wanted.
+    pub trees: Option<Trees>,
+}
+
+/// Trees per second, in process.
+pub struct Trees {
+    /// By Tandem.
+    pub tandem: Rounds,
+    /// By one statement for each level.
     pub batched: Rounds,
 }
 
@@ -65,16 +78,16 @@ pub struct Measured {
 pub async fn run(binary: &Path, place: &Place, args: &ReadsArgs) -> Result<Measured> {
     ensure!(args.orders >= 1000, "a shop with less than 1,000 orders says nothing");
     let database = place.make().await?;
-    let (tree, batched) = in_process(&database, args).await?;
+    let trees = in_process(&database, args).await?;
     let tandem = Tandem::start_on(binary, database, &[]).await?;
     let cases = cases::run(&tandem, args).await;
     tandem.stop().await?;
-    Ok(Measured { cases: cases?, tree, batched })
+    Ok(Measured { cases: cases?, trees })
 }
 
 /// Fills the shop and compares the two ways to load the tree. A runtime of its own has threads for them, which the load
 /// client does without.
-async fn in_process(database: &NewDatabase, args: &ReadsArgs) -> Result<(Rounds, Rounds)> {
+async fn in_process(database: &NewDatabase, args: &ReadsArgs) -> Result<Option<Trees>> {
     let (url, args) = (database.url.clone(), args.clone());
     let compare = move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -82,7 +95,10 @@ async fn in_process(database: &NewDatabase, args: &ReadsArgs) -> Result<(Rounds,
             let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
             let parts = Arc::new(open(&url, &stop, &tasks).await?);
             seed::fill(&url, args.orders).await?;
-            let figures = compare(&parts, &args).await;
+            let figures = match args.only.is_empty() {
+                true => compare(&parts, &args).await.map(|(tandem, batched)| Some(Trees { tandem, batched })),
+                false => Ok(None),
+            };
             stop.cancel();
             tasks.close();
             drop(parts);
@@ -102,6 +118,10 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        retention: retention::Settings::default(),
+        webhooks: registry::Settings::default(),
+        sending: Sending::default(),
+        encryption: vault::Source::Given(Secret::new("A".repeat(43))),
         debug_extensions: false,
     };
     Ok(parts::open(options, stop, tasks).await?)

@@ -7,7 +7,10 @@
 ///
 /// # Errors
 /// What is wrong with the URL: a name that comes twice, or a value that is broken.
-pub(super) fn parameters<const N: usize>(query: &str, names: [&str; N]) -> Result<[Option<String>; N], String> {
+pub(in crate::http) fn parameters<const N: usize>(
+    query: &str,
+    names: [&str; N],
+) -> Result<[Option<String>; N], String> {
     let mut values = [const { None }; N];
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

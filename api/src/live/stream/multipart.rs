@@ -32,7 +32,7 @@ impl Parts {
     pub(super) fn output(&mut self, output: &Output, out: &mut Vec<u8>) {
         match output {
             Output::Started(_) => {}
-            Output::Next { body, .. } => self.part(&[b"{\"payload\":", body, b"}"], out),
+            Output::Next(payload) => self.part(&[b"{\"payload\":", payload.body().as_bytes(), b"}"], out),
             Output::Error(errors) => {
                 self.part(&[b"{\"payload\":null,\"errors\":", errors, b"}"], out);
                 self.end(out);
@@ -80,6 +80,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::fake::next_output;
     use crate::schema::ErrorCode;
 
     fn written(has_spec: bool, write: impl FnOnce(&mut Parts, &mut Vec<u8>)) -> String {
@@ -91,9 +92,9 @@ mod tests {
 
     #[test]
     fn parts() {
-        let next = Output::Next { body: "{\"data\":1}".into(), cursor: Some("c1".to_owned()) };
+        let next = next_output("{\"data\":1}", "c1");
         let all = |parts: &mut Parts, out: &mut Vec<u8>| {
-            parts.output(&Output::Started("c0".to_owned()), out);
+            parts.output(&Output::Started("c0".into()), out);
             parts.keep_alive(out);
             parts.output(&next, out);
             parts.keep_alive(out);

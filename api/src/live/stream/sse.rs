@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::catalog::datum::write_text;
 use crate::live::operation::Output;
 use crate::live::shown;
+use crate::schema::Payload;
 
 /// An output of the only operation of a stream.
 pub(super) fn output(output: &Output, out: &mut Vec<u8>) {
@@ -17,9 +18,9 @@ pub(super) fn output(output: &Output, out: &mut Vec<u8>) {
             id(cursor, out);
             out.push(b'\n');
         }
-        Output::Next { body, cursor } => next(cursor.as_deref(), &[body], out),
+        Output::Next(payload) => shared(payload, b"", b"", out),
         Output::Error(errors) => {
-            next(None, &[b"{\"errors\":", errors, b"}"], out);
+            next(&[b"{\"errors\":", errors, b"}"], out);
             complete(&[], out);
         }
         Output::Complete => complete(&[], out),
@@ -32,9 +33,12 @@ pub(super) fn shared_output(id: &str, output: &Output, out: &mut Vec<u8>) {
     write_text(&mut start, id);
     match output {
         Output::Started(_) => {}
-        Output::Next { body, cursor } => next(cursor.as_deref(), &[&start, b",\"payload\":", body, b"}"], out),
+        Output::Next(payload) => {
+            start.extend_from_slice(b",\"payload\":");
+            shared(payload, &start, b"}", out);
+        }
         Output::Error(errors) => {
-            next(None, &[&start, b",\"payload\":{\"errors\":", errors, b"}}"], out);
+            next(&[&start, b",\"payload\":{\"errors\":", errors, b"}}"], out);
             complete(&[&start, b"}"], out);
         }
         Output::Complete => complete(&[&start, b"}"], out),
@@ -64,11 +68,25 @@ pub(super) fn comment(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
-fn next(cursor: Option<&str>, pieces: &[&[u8]], out: &mut Vec<u8>) {
+/// A result between what its stream puts around it.
+fn shared(payload: &Payload, start: &[u8], end: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: next\n");
-    if let Some(cursor) = cursor {
+    if let Some(cursor) = payload.cursor() {
         id(cursor, out);
     }
+    let body = payload.body().as_bytes();
+    if payload.is_one_line() {
+        out.reserve(start.len() + body.len() + end.len() + 8);
+        for piece in [b"data: ", start, body, end, b"\n\n"] {
+            out.extend_from_slice(piece);
+        }
+    } else {
+        data(&[start, body, end], out);
+    }
+}
+
+fn next(pieces: &[&[u8]], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: next\n");
     data(pieces, out);
 }
 
@@ -102,6 +120,8 @@ fn data(pieces: &[&[u8]], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
+    use crate::live::fake::next_output;
+
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
         write(&mut out);
@@ -110,10 +130,10 @@ mod tests {
 
     #[test]
     fn events() {
-        let next = Output::Next { body: "{\"data\":1}".into(), cursor: Some("c1".to_owned()) };
+        let next = next_output("{\"data\":1}", "c1");
         let error = Output::Error("[{}]".into());
         let cases = [
-            (Output::Started("c0".to_owned()), "id: c0\n\n", ""),
+            (Output::Started("c0".into()), "id: c0\n\n", ""),
             (
                 next,
                 "event: next\nid: c1\ndata: {\"data\":1}\n\n",
@@ -134,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_line_break_is_not_the_end_of_the_data() {
-        let next = Output::Next { body: "{\"data\":\n1}".into(), cursor: None };
-        assert_eq!(text(|out| output(&next, out)), "event: next\ndata: {\"data\":\ndata: 1}\n\n");
+        let next = next_output("{\"data\":\n1}", "c1");
+        assert_eq!(text(|out| output(&next, out)), "event: next\nid: c1\ndata: {\"data\":\ndata: 1}\n\n");
     }
 
     #[test]

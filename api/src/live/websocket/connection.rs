@@ -6,11 +6,13 @@
 //! queue that could grow.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, poll};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -38,7 +40,7 @@ struct Connection<E> {
     operations: Operations,
     pulse: Pulse,
     /// Where the operation that was served last goes on.
-    last_cursor: Option<(Arc<str>, String)>,
+    last_cursor: Option<(Arc<str>, Arc<str>)>,
     /// When anything was received from the client.
     heard_at: Instant,
 }
@@ -88,7 +90,8 @@ impl<E: Executor> Connection<E> {
         loop {
             // Every arm can be dropped without loss: messages stay in the socket, outputs in their streams.
             let turn = tokio::select! {
-                message = self.socket.next() => self.receive(message).await,
+                // In a box, because it takes far more memory than to wait, and clients say little.
+                message = self.socket.next() => Box::pin(self.receive(message)).await,
                 (id, output) = self.operations.next() => self.send_coalesced(id, output).await,
                 beat = self.pulse.beat() => self.on_beat(beat).await,
             };
@@ -297,8 +300,8 @@ impl<E: Executor> Connection<E> {
                 fed_bytes += message_bytes(&message);
                 self.feed(message).await?;
             }
-            if let Output::Next { cursor: Some(cursor), .. } | Output::Started(cursor) = output {
-                self.last_cursor = Some((id, cursor));
+            if let Some(cursor) = output.cursor() {
+                self.last_cursor = Some((id, Arc::clone(cursor)));
             }
             // An output that was taken must be sent, so none is taken once this is full.
             if fed_frames >= MAX_COALESCED_FRAMES || fed_bytes >= MAX_COALESCED_BYTES {
@@ -312,7 +315,12 @@ impl<E: Executor> Connection<E> {
     }
 
     async fn feed(&mut self, message: Message) -> Result<(), End> {
-        let outcome = timeout(self.live.settings.live_write_timeout, self.socket.feed(message)).await;
+        let mut feeding = pin!(self.socket.feed(message));
+        // Nearly always there is room, and no timer is needed.
+        let outcome = match poll!(&mut feeding) {
+            Poll::Ready(outcome) => Ok(outcome),
+            Poll::Pending => timeout(self.live.settings.live_write_timeout, feeding).await,
+        };
         self.written(outcome)
     }
 

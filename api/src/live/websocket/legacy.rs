@@ -34,8 +34,8 @@ pub(super) fn parse(text: &str) -> Result<ClientMessage, &'static str> {
 pub(super) fn output(id: &str, output: &Output) -> Option<Message> {
     match output {
         Output::Started(_) => None,
-        Output::Next { body, .. } => Some(frame("data", id, Some(body))),
-        Output::Error(errors) => Some(frame("error", id, Some(error(errors).to_string().as_bytes()))),
+        Output::Next(payload) => Some(frame("data", id, Some(payload.body()))),
+        Output::Error(errors) => Some(frame("error", id, Some(&error(errors).to_string()))),
         Output::Complete => Some(frame("complete", id, None)),
     }
 }

@@ -1,6 +1,6 @@
 //! What the messages of both subprotocols have in common: JSON objects with `type`, and perhaps `id` and `payload`.
 
-use axum::extract::ws::{Message, Utf8Bytes};
+use axum::extract::ws::Message;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -98,19 +98,26 @@ fn request(mut payload: Map<String, Value>) -> Result<Request, &'static str> {
 }
 
 /// A message about an operation; `payload` is JSON.
-pub(super) fn frame(kind: &str, id: &str, payload: Option<&[u8]>) -> Message {
-    let mut frame = Vec::with_capacity(id.len() + kind.len() + payload.map_or(0, <[u8]>::len) + 40);
-    frame.extend_from_slice(b"{\"id\":");
-    write_text(&mut frame, id);
-    frame.extend_from_slice(b",\"type\":\"");
-    frame.extend_from_slice(kind.as_bytes());
-    frame.push(b'"');
+pub(super) fn frame(kind: &str, id: &str, payload: Option<&str>) -> Message {
+    let mut start = Vec::with_capacity(id.len() + kind.len() + 40 + payload.map_or(0, str::len));
+    start.extend_from_slice(b"{\"id\":");
+    write_text(&mut start, id);
+    start.extend_from_slice(b",\"type\":\"");
+    start.extend_from_slice(kind.as_bytes());
+    start.push(b'"');
+    // Only the start is looked at again: the payload, which may go to very many, is known to be text.
+    let mut frame = String::from_utf8(start).expect("what was text is text");
     if let Some(payload) = payload {
-        frame.extend_from_slice(b",\"payload\":");
-        frame.extend_from_slice(payload);
+        frame.push_str(",\"payload\":");
+        frame.push_str(payload);
     }
-    frame.push(b'}');
-    Message::Text(Utf8Bytes::try_from(frame).expect("a payload is JSON, and JSON is UTF-8"))
+    frame.push('}');
+    Message::Text(frame.into())
+}
+
+/// JSON as text.
+pub(super) fn text(json: &[u8]) -> &str {
+    std::str::from_utf8(json).expect("JSON is text")
 }
 
 /// A message about the connection.
@@ -128,7 +135,7 @@ mod tests {
     #[test]
     fn frames_hold_the_payload_byte_for_byte() {
         let text = |message: Message| message.to_text().unwrap().to_owned();
-        let next = frame("next", "a\"b", Some(br#"{"data": 1.0}"#));
+        let next = frame("next", "a\"b", Some(r#"{"data": 1.0}"#));
         assert_eq!(text(next), r#"{"id":"a\"b","type":"next","payload":{"data": 1.0}}"#);
         assert_eq!(text(frame("complete", "1", None)), r#"{"id":"1","type":"complete"}"#);
         assert_eq!(text(notice("ka", None)), r#"{"type":"ka"}"#);

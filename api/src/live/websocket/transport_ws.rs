@@ -3,7 +3,7 @@
 use axum::extract::ws::Message;
 use serde_json::{Map, Value};
 
-use super::message::{ClientMessage, Raw, frame, notice};
+use super::message::{ClientMessage, Raw, frame, notice, text};
 use crate::live::operation::Output;
 
 /// As clients name it.
@@ -26,8 +26,8 @@ pub(super) fn parse(text: &str) -> Result<ClientMessage, &'static str> {
 pub(super) fn output(id: &str, output: &Output) -> Option<Message> {
     match output {
         Output::Started(_) => None,
-        Output::Next { body, .. } => Some(frame("next", id, Some(body))),
-        Output::Error(errors) => Some(frame("error", id, Some(errors))),
+        Output::Next(payload) => Some(frame("next", id, Some(payload.body()))),
+        Output::Error(errors) => Some(frame("error", id, Some(text(errors)))),
         Output::Complete => Some(frame("complete", id, None)),
     }
 }

@@ -13,8 +13,8 @@ use super::{Subprotocol, connection};
 use crate::live::{Executor, Live, Problem};
 use crate::schema::ErrorCode;
 
-/// Allocated for each socket when it opens, so it decides what an idle one costs.
-const READ_BUFFER_BYTES: usize = 4 << 10;
+/// Allocated for each socket when it opens, so it decides what an idle one costs. Longer messages get what they need.
+const READ_BUFFER_BYTES: usize = 1 << 10;
 /// Filled before a write is attempted. Not allocated before it is needed.
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
 

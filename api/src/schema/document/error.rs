@@ -26,7 +26,7 @@ pub struct GraphqlError {
 }
 
 /// A place in a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// 1 for the first.
     pub line: u32,
@@ -114,6 +114,12 @@ impl GraphqlError {
         self
     }
 
+    /// With this place, if it has none yet.
+    #[must_use]
+    pub fn or_at(self, location: Location) -> Self {
+        if self.locations.is_empty() { self.at(location) } else { self }
+    }
+
     /// With the field of the response that it is about.
     #[must_use]
     pub fn with_path(mut self, path: Vec<PathSegment>) -> Self {
@@ -148,7 +154,12 @@ impl Location {
     /// Where the span begins, if the sources hold its text.
     pub(super) fn of(span: Option<SourceSpan>, sources: &SourceMap) -> Option<Self> {
         let span = span?;
-        let before = sources.get(&span.file_id())?.source_text().get(..span.offset())?;
+        Self::at_offset(sources.get(&span.file_id())?.source_text(), span.offset())
+    }
+
+    /// The place of a byte of the text.
+    pub(super) fn at_offset(text: &str, offset: usize) -> Option<Self> {
+        let before = text.get(..offset)?;
         let mut place = Self { line: 1, column: 1 };
         let mut characters = before.chars().peekable();
         while let Some(character) = characters.next() {

@@ -6,18 +6,24 @@
 //! (<https://spec.graphql.org/September2025/>), with messages in the words of graphql-js. Nothing here knows resources.
 //!
 //! - `error`: GraphQL errors
+//! - `syntax`: what the parser lets pass
 //! - `limits`: how large an operation may be
 //! - `rules`: validation beyond apollo-compiler's
+//! - `overlap`: fields that merge
+//! - `scalars`: nulls in values of custom scalars
 //! - `operation`: an operation with its variables
 //! - `variables`, `literals`: coercion of JSON and of GraphQL values
-//! - `introspection`: `__schema` and `__type`, by way of async-graphql
+//! - `introspection`: `__schema` and `__type`
 
 mod error;
 mod introspection;
 mod limits;
 mod literals;
 mod operation;
+mod overlap;
 mod rules;
+mod scalars;
+mod syntax;
 mod variables;
 
 #[cfg(test)]
@@ -30,15 +36,13 @@ use apollo_compiler::diagnostic::{Diagnostic, ToCliReport};
 use apollo_compiler::executable::Operation as Definition;
 use apollo_compiler::parser::Parser;
 use apollo_compiler::schema::{Component, ExtendedType};
-use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid};
+use apollo_compiler::validation::{DiagnosticData, DiagnosticList, Valid, WithErrors};
 use apollo_compiler::{ExecutableDocument, Node, Schema, name, ty};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 pub use error::{ErrorCode, GraphqlError, Location, PathSegment, request_error, write_errors};
 pub use operation::{Operation, Selected};
-
-use crate::schema::types;
 
 /// Documents longer than this are not cached.
 const MAX_CACHED_DOCUMENT_BYTES: usize = 64 * 1024;
@@ -54,8 +58,6 @@ const MAX_ERRORS: usize = 100;
 pub struct Documents {
     schema: Valid<Schema>,
     sdl: String,
-    /// The same types for introspection, since apollo-compiler does not know `isOneOf`.
-    introspection: async_graphql::dynamic::Schema,
     cache: Cache<String, Arc<Prepared>, ByLength>,
 }
 
@@ -84,15 +86,15 @@ impl Weighter<String, Arc<Prepared>> for ByLength {
 }
 
 impl Documents {
-    /// For the types of an API.
-    pub fn new(api: types::Api) -> Result<Self, Error> {
+    /// For the types of an API, as SDL.
+    pub fn new(sdl: String) -> Result<Self, Error> {
         let invalid = |errors: DiagnosticList| Error::Schema(errors.to_string());
-        let parsed = Schema::parse(api.sdl.as_str(), "schema.graphql");
+        let parsed = Schema::parse(sdl.as_str(), "schema.graphql");
         let mut schema = parsed.map_err(|with_errors| invalid(with_errors.errors))?;
         add_is_one_of(&mut schema);
         let schema = schema.validate().map_err(|with_errors| invalid(with_errors.errors))?;
         let cache = Cache::with_weighter(CACHED_DOCUMENTS, CACHE_SIZE_BYTES, ByLength);
-        Ok(Self { schema, sdl: api.sdl, introspection: api.schema, cache })
+        Ok(Self { schema, sdl, cache })
     }
 
     /// The schema as text.
@@ -116,18 +118,33 @@ impl Documents {
     fn check(&self, query: &str) -> Result<Prepared, Vec<GraphqlError>> {
         let mut parser = Parser::new().token_limit(limits::MAX_TOKENS).recursion_limit(limits::MAX_RECURSION);
         let parsed = parser.parse_ast(query, "document.graphql");
-        let document = parsed.map_err(|with_errors| diagnostics(&with_errors.errors, ErrorCode::ParseFailed))?;
+        let document = parsed.map_err(|with_errors| diagnostics(with_errors.errors.iter(), ErrorCode::ParseFailed))?;
+        syntax::check(query).map_err(|error| vec![error])?;
         let mut errors = limits::check(&document).map_err(|error| vec![error])?;
-        let validated = document.to_executable_validate(&self.schema);
+        let validated = document.to_executable_validate(&self.schema).or_else(|found| self.without_nulls(found));
         match &validated {
             Ok(document) => errors.extend(rules::check(&self.schema, document)),
-            Err(with_errors) => errors.extend(diagnostics(&with_errors.errors, ErrorCode::ValidationFailed)),
+            Err(found) => errors.extend(found.iter().cloned()),
         }
         errors.truncate(MAX_ERRORS);
         match validated {
             Ok(document) if errors.is_empty() => Ok(Prepared { document }),
             _ => Err(errors),
         }
+    }
+
+    /// What is wrong with a document beside nulls that are not wrong; if that is nothing, it is valid.
+    fn without_nulls(
+        &self,
+        found: WithErrors<ExecutableDocument>,
+    ) -> Result<Valid<ExecutableDocument>, Vec<GraphqlError>> {
+        let nulls = scalars::nulls(&self.schema, &found.partial);
+        let is_null =
+            |one: &Diagnostic<'_, DiagnosticData>| one.error.location().is_some_and(|span| nulls.contains(&span));
+        if found.errors.iter().all(|one| is_null(&one)) {
+            return Ok(Valid::assume_valid(found.partial));
+        }
+        Err(diagnostics(found.errors.iter().filter(|one| !is_null(one)), ErrorCode::ValidationFailed))
     }
 }
 
@@ -168,8 +185,8 @@ fn add_is_one_of(schema: &mut Schema) {
 }
 
 /// What the parser or the validation found, in the order of the document.
-fn diagnostics(list: &DiagnosticList, code: ErrorCode) -> Vec<GraphqlError> {
-    let errors = list.iter().filter(|diagnostic| !is_echo(diagnostic)).take(MAX_ERRORS).map(|diagnostic| {
+fn diagnostics<'d>(found: impl Iterator<Item = Diagnostic<'d, DiagnosticData>>, code: ErrorCode) -> Vec<GraphqlError> {
+    let errors = found.filter(|diagnostic| !is_echo(diagnostic)).take(MAX_ERRORS).map(|diagnostic| {
         let text = diagnostic.error.unstable_compat_message().unwrap_or_else(|| diagnostic.error.to_string());
         let text = match text.strip_prefix("syntax error: ") {
             Some(rest) => format!("Syntax Error: {rest}"),

@@ -66,10 +66,26 @@ impl<'d> Operation<'d> {
         }
     }
 
+    /// Where a field of the operation stands.
+    pub fn location(&self, field: &Field) -> Location {
+        let start = field.response_key().location();
+        Location::of(start, &self.prepared.document.sources).expect("a parsed document knows where its fields are")
+    }
+
+    /// What a fragment of the document selects.
+    pub fn fragment(&self, name: &str) -> Option<&'d SelectionSet> {
+        self.prepared.document.fragments.get(name).map(|fragment| &fragment.selection_set)
+    }
+
     #[cfg(test)]
     /// The coerced variables; one that was left out and has no default is not among them.
     pub fn variables(&self) -> &Map<String, Value> {
         &self.variables
+    }
+
+    /// The name of the type whose fields are at the root.
+    pub fn root_type(&self) -> &'d str {
+        self.definition.object_type()
     }
 
     /// The root fields, as the specification's CollectFields says.

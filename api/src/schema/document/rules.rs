@@ -5,10 +5,12 @@
 //! - Undefined variables inside values of custom scalars
 //! - Input objects that give a field twice
 //! - `@oneOf` input objects
+//! - Lists in the arguments of fields that merge, see `overlap`
 //! - How deep introspection nests lists
 //!
 //! The document is valid otherwise, and its nesting is bounded by `limits`, so recursion is safe.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use apollo_compiler::ast::{Argument, InputValueDefinition, Type, Value};
@@ -20,6 +22,7 @@ use apollo_compiler::{ExecutableDocument, Name, Node, Schema, introspection};
 
 use super::MAX_ERRORS;
 use super::error::{ErrorCode, GraphqlError, Location};
+use super::overlap;
 
 /// All violations, operation by operation.
 pub(super) fn check(schema: &Schema, document: &Valid<ExecutableDocument>) -> Vec<GraphqlError> {
@@ -27,6 +30,14 @@ pub(super) fn check(schema: &Schema, document: &Valid<ExecutableDocument>) -> Ve
     for operation in document.operations.iter() {
         let mut rules = Rules { schema, document, operation, errors: &mut errors };
         visit(document, &operation.selection_set, &mut |selection| rules.selection(selection));
+        for conflict in overlap::check(schema, document, &operation.selection_set) {
+            let message = format!(
+                "Fields \"{}\" conflict because they have differing arguments. Use different aliases on the fields to fetch \
+                 both if this was intentional.",
+                conflict.key
+            );
+            rules.refuse(message, conflict.span);
+        }
         let introspects = operation.root_fields(document).any(|field| matches!(&*field.name, "__schema" | "__type"));
         if let Some(Err(error)) = introspects.then(|| introspection::check_max_depth(document, operation)) {
             let location = Location::of(error.location(), &document.sources);
@@ -81,8 +92,10 @@ struct Rules<'a> {
 /// What a value is given for.
 #[derive(Clone, Copy)]
 struct Position<'a> {
-    /// `None` inside a custom scalar, where anything may stand.
+    /// `None` inside an object of a custom scalar, where anything may stand.
     ty: Option<&'a Type>,
+    /// Whether it stands in a list that is a value of a custom scalar: it has the type of the whole, but may be null.
+    in_scalar: bool,
     /// Whether a variable that is left out is replaced by a default.
     has_default: bool,
     /// The `@oneOf` input object whose field it is.
@@ -105,7 +118,8 @@ impl<'a> Rules<'a> {
         for argument in arguments {
             if let Some(definition) = definitions.iter().find(|definition| definition.name == argument.name) {
                 let has_default = definition.default_value.is_some();
-                self.value(&argument.value, Position { ty: Some(&definition.ty), has_default, one_of: None });
+                let position = Position { ty: Some(&definition.ty), in_scalar: false, has_default, one_of: None };
+                self.value(&argument.value, position);
             }
         }
     }
@@ -114,8 +128,10 @@ impl<'a> Rules<'a> {
         match &**value {
             Value::Variable(name) => self.variable(name, value.location(), position),
             Value::List(items) => {
+                let in_scalar = position.ty.is_some_and(|ty| !ty.is_list());
                 let ty = position.ty.map(Type::item_type);
-                items.iter().for_each(|item| self.value(item, Position { ty, has_default: false, one_of: None }));
+                let position = Position { ty, in_scalar, has_default: false, one_of: None };
+                items.iter().for_each(|item| self.value(item, position));
             }
             Value::Object(fields) => self.object(fields, value.location(), position),
             _ => {}
@@ -132,7 +148,7 @@ impl<'a> Rules<'a> {
         let schema = self.schema;
         let ty = position.ty.and_then(|ty| schema.types.get(ty.inner_named_type()));
         let Some(ExtendedType::InputObject(ty)) = ty else {
-            let anything = Position { ty: None, has_default: false, one_of: None };
+            let anything = Position { ty: None, in_scalar: false, has_default: false, one_of: None };
             return fields.iter().for_each(|(_, value)| self.value(value, anything));
         };
         let one_of = is_one_of(ty).then_some(&**ty);
@@ -148,7 +164,7 @@ impl<'a> Rules<'a> {
         for (name, value) in fields {
             if let Some(field) = ty.fields.get(name) {
                 let has_default = field.default_value.is_some();
-                self.value(value, Position { ty: Some(&field.ty), has_default, one_of });
+                self.value(value, Position { ty: Some(&field.ty), in_scalar: false, has_default, one_of });
             }
         }
     }
@@ -161,20 +177,24 @@ impl<'a> Rules<'a> {
             };
             return self.refuse(message, location);
         };
-        let Some(expected) = position.ty else { return };
+        let expected = match position.ty {
+            None => return,
+            Some(ty) if position.in_scalar => Cow::Owned(ty.clone().nullable()),
+            Some(ty) => Cow::Borrowed(ty),
+        };
         let declared = &definition.ty;
         let has_value = definition.default_value.as_ref().is_some_and(|default| !default.is_null());
         let is_allowed = if expected.is_non_null() && !declared.is_non_null() {
-            (has_value || position.has_default) && declared.is_assignable_to(&expected.clone().nullable())
+            (has_value || position.has_default) && declared.is_assignable_to(&expected.as_ref().clone().nullable())
         } else {
-            declared.is_assignable_to(expected)
+            declared.is_assignable_to(&expected)
         };
         if !is_allowed {
             let message =
                 format!("Variable \"${name}\" of type \"{declared}\" used in position expecting type \"{expected}\".");
             return self.refuse(message, location);
         }
-        if let Some(ty) = position.one_of.filter(|_| !declared.is_non_null()) {
+        if let Some(ty) = position.one_of.filter(|_| !declared.is_non_null() && !has_value) {
             let message = format!(
                 "Variable \"${name}\" is of type \"{declared}\" but must be non-nullable to be used for OneOf Input \
                  Object \"{}\".",

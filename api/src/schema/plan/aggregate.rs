@@ -15,14 +15,14 @@ use crate::store::read::{Aggregate, Aggregated, Group, GroupPage, Grouping, Node
 const MAX_KEYS: usize = 8;
 
 /// How to write down the numbers about some rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AggregatePlan {
     type_name: String,
     resource: ResourceId,
     fields: Vec<(Key, Field)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Field {
     TypeName,
     Count(usize),
@@ -35,7 +35,7 @@ enum Field {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Part {
     TypeName,
     /// The place of a number.
@@ -46,7 +46,7 @@ enum Part {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum KeyField {
     TypeName(String),
     /// By which the rows are not grouped.
@@ -64,13 +64,13 @@ enum KeyField {
 }
 
 /// How to write down groups.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct GroupsPlan {
     type_name: String,
     fields: Vec<(Key, PageField)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum PageField {
     TypeName,
     Nodes(AggregatePlan),

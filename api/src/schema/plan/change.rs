@@ -1,5 +1,8 @@
 //! An event, as one caller sees it.
 
+use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
+
 use entity::Position;
 
 use super::context::Context;
@@ -36,7 +39,7 @@ impl Transition {
 }
 
 /// How to write down the events of one resource.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ChangePlan {
     resource: ResourceId,
     /// Which rows the follower may see.
@@ -45,14 +48,16 @@ pub(crate) struct ChangePlan {
     seen: Filter,
     type_name: String,
     fields: Vec<(Key, Field)>,
-    /// Declared fields that the caller may read in some rows only; those that it may read in none hold `Const(false)`.
+    /// For `changedFields`: declared fields that the caller may read in some rows only; those that it may read in none hold
+    /// `Const(false)`.
     guarded: Vec<(FieldId, Filter)>,
     after: Shape,
     before: Shape,
-    is_admin: bool,
+    /// Whether `position` and `by` are told.
+    tells_origin: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Field {
     TypeName,
     Id,
@@ -112,6 +117,9 @@ impl ChangePlan {
             };
             fields.push((Key::new(field.key), planned));
         }
+        fields.shrink_to_fit();
+        let tells_changes = fields.iter().any(|(_, field)| matches!(field, Field::ChangedFields));
+        let wants_origin = fields.iter().any(|(_, field)| matches!(field, Field::Position | Field::By));
         let guard = |id| rules::field_filter(context.catalog, resource_id, id, RowOperation::Read, context.principal);
         let guarded = resource.columns().map(|(id, field)| match field.private {
             true => (id, Filter::Const(false)),
@@ -123,10 +131,11 @@ impl ChangePlan {
             seen: context.visible(resource_id).and(filter),
             type_name,
             fields,
-            guarded: guarded.filter(|(_, filter)| *filter != Filter::Const(true)).collect(),
+            // What nobody asks for splits no followers, and needs no related rows.
+            guarded: guarded.filter(|(_, filter)| tells_changes && *filter != Filter::Const(true)).collect(),
             after,
             before,
-            is_admin: context.principal.is_admin,
+            tells_origin: wants_origin && context.principal.is_admin,
         })
     }
 
@@ -138,6 +147,29 @@ impl ChangePlan {
         self.after.add_needs(&mut needs);
         self.before.add_needs(&mut needs);
         needs
+    }
+
+    /// Which rows the follower sees.
+    pub(crate) fn seen(&self) -> &Filter {
+        &self.seen
+    }
+
+    /// Whether the columns of the row leave it open that the event is for the follower.
+    pub(crate) fn concerns(&self, event: &Event) -> bool {
+        let images = [&event.before, &event.after].into_iter().flatten();
+        images.into_iter().any(|row| self.seen.decide(row) != Some(false))
+    }
+
+    /// The same of equal plans, and hardly ever of others.
+    pub(crate) fn fingerprint(&self, hasher: &mut impl Hasher) {
+        self.resource.hash(hasher);
+        // Filters hold floats and JSON, which do not hash; their texts do.
+        let _ = write!(Feed(hasher), "{:?}{:?}", self.seen, self.guarded);
+        for (key, field) in &self.fields {
+            key.name.hash(hasher);
+            std::mem::discriminant(field).hash(hasher);
+        }
+        (self.after.slots.len(), self.before.slots.len(), self.tells_origin).hash(hasher);
     }
 
     /// Whether the follower may know of the event at all.
@@ -205,12 +237,22 @@ impl ChangePlan {
                 out.text(&type_id::format(Event::TRANSACTION_PREFIX, event.transaction_id.get()));
             }
             Field::Transition => out.text(rendering.transition.name()),
-            Field::Position if self.is_admin => out.text(&event.position.to_string()),
-            Field::By if self.is_admin => out.optional_text(event.by.as_deref()),
+            Field::Position if self.tells_origin => out.text(&event.position.to_string()),
+            Field::By if self.tells_origin => out.optional_text(event.by.as_deref()),
             Field::Position | Field::By => out.null(),
             Field::After(plan) => write_image(plan, rendering.after.as_deref(), out),
             Field::Before(plan) => write_image(plan, rendering.before.as_deref(), out),
         }
+    }
+}
+
+/// Takes a text into a hash without making it.
+struct Feed<'a, H>(&'a mut H);
+
+impl<H: Hasher> fmt::Write for Feed<'_, H> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ const DEFAULT_PAGE_SIZE: u32 = 50;
 pub(crate) const MAX_PAGE_SIZE: u32 = 1000;
 
 /// How to write down a page.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ConnectionPlan {
     type_name: String,
     edge_type_name: String,
@@ -29,7 +29,7 @@ pub(crate) struct ConnectionPlan {
     has_before: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Field {
     TypeName,
     Edges(Vec<(Key, EdgeField)>),
@@ -42,7 +42,7 @@ enum Field {
     Groups(usize, GroupsPlan),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum EdgeField {
     TypeName,
     Cursor,
@@ -50,7 +50,7 @@ enum EdgeField {
 }
 
 /// A field of `PageInfo`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PageInfoField {
     TypeName,
     HasNextPage,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::auth::{Principal, rules};
 use crate::catalog::{Catalog, FieldId, Filter, Operation as RowOperation, Resource, ResourceId};
-use crate::schema::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected};
+use crate::schema::document::{ErrorCode, GraphqlError, Operation, Selected};
 use crate::store::bound_values;
 
 /// Rows that one request may ask for: the sum over its lists of the product of page sizes on the way there.
@@ -169,10 +169,4 @@ impl Arguments {
 /// An error about an argument's value.
 pub(crate) fn bad_input(message: impl Into<String>) -> GraphqlError {
     GraphqlError::new(ErrorCode::BadUserInput, message)
-}
-
-/// An error of a root field.
-pub(crate) fn located(error: GraphqlError, field: &Selected<'_>) -> GraphqlError {
-    let error = if error.locations.is_empty() { error.at(field.location()) } else { error };
-    error.with_path(vec![PathSegment::Field(field.key.into())])
 }

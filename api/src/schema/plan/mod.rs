@@ -11,6 +11,7 @@
 //! - [`change`]: an event
 //! - [`filter`], [`order`], [`search`]: arguments that look at fields; `cursor`: places in an order
 //! - [`output`]: the writing
+//! - [`place`]: where in the response an error belongs
 
 pub(crate) mod aggregate;
 pub(crate) mod change;
@@ -21,6 +22,7 @@ pub(crate) mod filter;
 pub(crate) mod object;
 pub(crate) mod order;
 pub(crate) mod output;
+pub(crate) mod place;
 pub(crate) mod search;
 
 pub(crate) use change::{ChangePlan, Rendering};
@@ -28,3 +30,4 @@ pub(crate) use connection::ConnectionPlan;
 pub(crate) use context::Context;
 pub(crate) use object::ObjectPlan;
 pub(crate) use output::{Key, Output};
+pub(crate) use place::located;

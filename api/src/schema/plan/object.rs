@@ -11,7 +11,7 @@ use crate::schema::types::names;
 use crate::store::read::{Node, Shape, Slot};
 
 /// How to write down the slots of a row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ObjectPlan {
     resource: ResourceId,
     fields: Vec<(Key, Guarded)>,
@@ -26,7 +26,17 @@ struct Guarded {
     value: Value,
 }
 
-#[derive(Debug, Clone)]
+/// Where a field stands in its document is told with errors alone. Rights that close a field make one, so there places
+/// must be the same. An event that is older than a requirement makes one, too, but such events are not live any more.
+impl PartialEq for Guarded {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { guard, name, location, value } = self;
+        let is_same_place = *guard == Guard::Open || *location == other.location;
+        is_same_place && *guard == other.guard && *name == other.name && *value == other.value
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Guard {
     Open,
     Closed,
@@ -34,7 +44,7 @@ enum Guard {
     Test(usize),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Value {
     TypeName(String),
     Column { slot: usize, field: FieldId, is_required: bool },
@@ -63,6 +73,9 @@ impl ObjectPlan {
             fields.push((Key::new(field.key), planned));
         }
         context.check_slots(shape.slots.len())?;
+        // The plans of subscriptions are kept.
+        fields.shrink_to_fit();
+        shape.slots.shrink_to_fit();
         Ok(Self { resource: resource_id, fields })
     }
 
@@ -82,7 +95,8 @@ impl ObjectPlan {
                 Value::ToOne { slot, plan, is_required }
             }
             FieldType::ToMany { target, via } => {
-                let (plan, list) = ConnectionPlan::new(context, field, target, Some(via))?;
+                let planned = ConnectionPlan::new(context, field, target, Some(via));
+                let (plan, list) = planned.map_err(|error| error.or_at(field.location()))?;
                 Value::Connection { slot: shape.push(Slot::List(Box::new(list))), plan: Box::new(plan) }
             }
             FieldType::RowId
@@ -118,6 +132,9 @@ impl ObjectPlan {
             fields.push((Key::new(field.key), planned));
         }
         context.check_slots(shape.slots.len())?;
+        // The plans of subscriptions are kept.
+        fields.shrink_to_fit();
+        shape.slots.shrink_to_fit();
         Ok(Self { resource: resource_id, fields })
     }
 

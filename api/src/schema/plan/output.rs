@@ -9,7 +9,7 @@ use crate::log::Hub;
 use crate::schema::document::{ErrorCode, GraphqlError, Location, PathSegment};
 
 /// A response key: as it stands in paths, and as it is written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) name: Arc<str>,
     quoted: Box<[u8]>,

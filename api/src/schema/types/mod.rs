@@ -1,4 +1,4 @@
-//! Catalog → the types of the API, as an async-graphql dynamic schema, and their SDL.
+//! Catalog → the types of the API as SDL, by way of async-graphql's dynamic schema.
 //!
 //! The types hold no behaviour: operations are run by Tandem's own engine, which validates documents against the SDL
 //! and works from the catalog. What both have to agree on, names and nullability, is in [`names`]. Every type, field,
@@ -27,8 +27,6 @@ mod webhooks;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use async_graphql::dynamic::Schema;
-
 pub use self::batches::MAX_ITEMS;
 use self::builder::Builder;
 use crate::catalog::{Catalog, FieldType, ResourceId};
@@ -40,9 +38,7 @@ const SUBSCRIPTION: &str = "Subscription";
 /// The types of the API of one catalog.
 #[derive(Debug)]
 pub struct Api {
-    /// The types, for async-graphql's tools. Its resolvers only say that they resolve nothing.
-    pub schema: Schema,
-    /// The same as SDL, in a readable order that depends on the catalog alone.
+    /// As SDL, in a readable order that depends on the catalog alone.
     pub sdl: String,
 }
 
@@ -89,7 +85,7 @@ pub fn build(catalog: &Catalog) -> Result<Api, Error> {
     shared::add_scalars(&mut builder);
     let (schema, order) = builder.finish()?;
     let sdl = sdl::print(&schema, &order)?;
-    Ok(Api { schema, sdl })
+    Ok(Api { sdl })
 }
 
 fn add_resource(builder: &mut Builder, catalog: &Catalog, id: ResourceId) {

@@ -81,6 +81,9 @@ pub(super) fn add_mutation(builder: &mut Builder, catalog: &Catalog) {
         let field = format!("{field}Webhook");
         fields.push(mutation(&field, &format!("{ty}WebhookInput"), &format!("{ty}WebhookPayload"), text.to_owned()));
     }
+    let text = "Gives a webhook a new secret; for some time the one before signs as well.";
+    let (input, payload) = ("RotateWebhookSecretInput", "RotateWebhookSecretPayload");
+    fields.push(mutation("rotateWebhookSecret", input, payload, text.to_owned()));
     for (field, ty, text) in webhook_operations::MUTATIONS {
         fields.push(mutation(field, &format!("{ty}Input"), &format!("{ty}Payload"), text.to_owned()));
     }

@@ -28,7 +28,15 @@ fn add_webhook(builder: &mut Builder) {
         output("description", "String", "For people."),
         output("headers", "[WebhookHeader!]!", "Headers that are sent along."),
         output("ordering", "WebhookOrdering!", "Which deliveries wait for which."),
-        output("maxInFlight", "Int!", "How many deliveries may be on their way at the same time."),
+        output("maxInFlight", "Int!", "How many requests may be on their way at the same time."),
+        output("rateLimit", "Int", "How many requests may start in a second; null for no limit."),
+        output(
+            "retrySchedule",
+            "[Int!]",
+            "The seconds from the end of one attempt to the next one; null for the server's schedule.",
+        ),
+        output("timeoutMs", "Int", "The milliseconds that one attempt may take; null for the server's limit."),
+        output("batch", "WebhookBatch", "How events are sent together; null if each has a request of its own."),
         output("status", "WebhookStatus!", "Whether events are delivered."),
         output("statusReason", "String", "Why it is not enabled, if the server decided so."),
         output("owner", "String!", "The `sub` of who registered it; it acts with their rights."),
@@ -38,6 +46,27 @@ fn add_webhook(builder: &mut Builder) {
             "The webhook's position in the log: what is before it is delivered or recorded for a retry.",
         ),
         output("lag", "Int!", "How many events of the log it is behind."),
+        output(
+            "publicKey",
+            "String!",
+            "`whpk_` and the key by which receivers verify the `v1a` entries of its signatures; it is at \
+             `/.well-known/jwks.json?webhook=<id>` too, and keys from before a rotation as long as they sign.",
+        ),
+        output(
+            "previousSecretUntil",
+            "DateTime",
+            "Until when a secret from before the last rotation signs as well; null if none does.",
+        ),
+        output(
+            "roles",
+            "[String!]!",
+            "The roles that it acts with: those of its owner's token at registration, unless an admin gave it others.",
+        ),
+        output(
+            "verifiedAt",
+            "DateTime",
+            "When its receiver confirmed that it wants the events; null if it has not, or does not have to.",
+        ),
         output("createdAt", "DateTime!", "When it was registered."),
         output("updatedAt", "DateTime!", "When it was last changed by a mutation or disabled by the server."),
         output("health", "WebhookHealth", "How it fares; null if it has just been deleted."),
@@ -61,13 +90,35 @@ fn add_webhook(builder: &mut Builder) {
     builder.enumeration(
         "WebhookOrdering",
         "Which deliveries of a webhook wait for which.",
-        [("NONE", "None: first attempts start in log order, and a failing one holds up nothing.")],
+        [
+            ("NONE", "None: first attempts start in log order, and a failing one holds up nothing."),
+            (
+                "PER_NODE",
+                "Those of a node wait for each other: a delivery is sent when the ones before it of the same node have \
+                 succeeded, or have failed for good. Other nodes go on.",
+            ),
+            (
+                "STRICT",
+                "All wait for each other: a delivery is sent when all before it have succeeded, or have failed for good. \
+                 There is one request at a time.",
+            ),
+        ],
     );
+    let fields = vec![
+        output("maxEvents", "Int!", "The most events of one request."),
+        output("maxWaitMs", "Int!", "The milliseconds that the first event of a request waits for others."),
+    ];
+    builder.object("WebhookBatch", "How the events of a webhook are sent together.", &[], fields);
     builder.enumeration(
         "WebhookStatus",
         "Whether a webhook's events are delivered.",
         [
             ("ENABLED", "They are."),
+            (
+                "UNVERIFIED",
+                "Not until its receiver has confirmed that it wants them, see `verify`; it keeps its position and begins from \
+                 there.",
+            ),
             ("PAUSED", "Its owner paused it; it keeps its position and goes on from there."),
             (
                 "DISABLED",
@@ -80,11 +131,19 @@ fn add_webhook(builder: &mut Builder) {
 fn add_deliveries(builder: &mut Builder) {
     let fields = vec![
         output("id", "ID!", "The id of the delivery."),
-        output("messageId", "ID!", "The `webhook-id` that is sent: the id of the event, the same on every attempt."),
+        output(
+            "messageId",
+            "ID!",
+            "The id of the event: the `webhook-id` that is sent, or its `id` in a batch. The same on every attempt.",
+        ),
         output("type", "String!", "The name of the event, such as `order_line.updated`."),
         output("sequence", "BigInt", "Counts the events of this webhook in log order: 1, 2, 3 …"),
         output("status", "DeliveryStatus!", "What became of it."),
-        output("nextAttemptAt", "DateTime", "When it is tried next; null if it is not tried again."),
+        output(
+            "nextAttemptAt",
+            "DateTime",
+            "When it is tried next; null if it is not tried again, or waits for an earlier delivery.",
+        ),
         output("body", "String", "The body that is sent; null if it is no longer kept."),
         output("attempts", "[DeliveryAttempt!]!", "The requests that were made for it, the first one first."),
     ];
@@ -93,7 +152,7 @@ fn add_deliveries(builder: &mut Builder) {
     builder.object("DeliveryConnection", "A page of deliveries.", &[], fields);
     shared::add_edge(builder, "DeliveryEdge", "Delivery");
     let statuses = [
-        ("PENDING", "It failed so far and will be tried again."),
+        ("PENDING", "It failed so far and will be tried again, or it waits for an earlier one that did."),
         ("SUCCEEDED", "The receiver answered with a 2xx status."),
         ("FAILED", "All attempts failed."),
     ];
@@ -105,7 +164,7 @@ fn add_deliveries(builder: &mut Builder) {
         output("statusCode", "Int", "The HTTP status of the answer, if there was one."),
         output("address", "String", "The IP address and port that it went to, if it got that far."),
         output("error", "DeliveryError", "Why it failed; null if it did not."),
-        output("responseBody", "String", "The first 16 KiB of the answer's body."),
+        output("responseBody", "String", "The first 16 KiB of the answer's body, or 1 KiB if it was sent in a batch."),
     ];
     builder.object("DeliveryAttempt", "One HTTP request of a delivery.", &[], fields);
     let fields = vec![
@@ -131,14 +190,29 @@ fn add_mutations(builder: &mut Builder) {
         vec![input("name", "String!", "Its name."), input("value", "String!", "Its value, shown to nobody later.")];
     builder.input_object("WebhookHeaderInput", "A header of the requests to a webhook.", header);
 
+    let batch = vec![
+        input("maxEvents", "Int!", "The most events of one request, from 1 to 1000."),
+        input(
+            "maxWaitMs",
+            "Int!",
+            "The milliseconds that the first event of a request waits for others, from 0 to 60000.",
+        )
+        .default(1000),
+    ];
+    builder.input_object("WebhookBatchInput", "How the events of a webhook are sent together.", batch);
+
     let mut fields = vec![input("url", "String!", "Where events are POSTed to.")];
     fields.extend(document_fields());
     fields.push(
         input("ordering", "WebhookOrdering!", "Which deliveries wait for which.")
             .default(Value::Enum(Name::new("NONE"))),
     );
-    let in_flight = "How many deliveries may be on their way at the same time.";
+    let in_flight = "How many requests may be on their way at the same time; 1 with the ordering STRICT.";
     fields.push(input("maxInFlight", "Int!", in_flight).default(16));
+    fields.extend(sending_fields());
+    let verify = "Whether its receiver has to confirm first that it wants the events: by echoing the `data.challenge` of a \
+                  message of the type `tandem.challenge`, or by the handshake of CloudEvents. Another URL has to confirm anew.";
+    fields.push(input("verify", "Boolean!", verify).default(false));
     fields.extend(shared::mutation_inputs());
     builder.input_object("CreateWebhookInput", "A new webhook; with either `query` or `events`.", fields);
     let fields = vec![
@@ -159,7 +233,14 @@ fn add_mutations(builder: &mut Builder) {
     fields.extend(document_fields());
     fields.push(input("ordering", "WebhookOrdering", "Which deliveries wait for which."));
     fields.push(input("maxInFlight", "Int", in_flight));
+    fields.extend(sending_fields());
     fields.push(input("status", "WebhookStatus", "PAUSED pauses it, ENABLED resumes it or enables it again."));
+    let verify = "true asks its receiver (again) to confirm that it wants the events, and delivers none before; false does \
+                  without.";
+    fields.push(input("verify", "Boolean", verify));
+    let roles = "For the admin role: the roles that it acts with from the next event on. A document that they no longer \
+                 suffice for disables it.";
+    fields.push(input("roles", "[String!]", roles));
     fields.extend(shared::mutation_inputs());
     builder.input_object("UpdateWebhookInput", "What is to change; what is left out stays as it is.", fields);
     let fields = vec![
@@ -168,6 +249,8 @@ fn add_mutations(builder: &mut Builder) {
         shared::client_mutation_id_output(),
     ];
     builder.object("UpdateWebhookPayload", "What came of `updateWebhook`.", &[], fields);
+
+    add_rotation(builder);
 
     let mut fields = vec![input("id", "ID!", "Which webhook.")];
     fields.extend(shared::mutation_inputs());
@@ -180,6 +263,28 @@ fn add_mutations(builder: &mut Builder) {
     builder.object("DeleteWebhookPayload", "What came of `deleteWebhook`.", &[], fields);
 }
 
+fn add_rotation(builder: &mut Builder) {
+    let mut fields = vec![input("id", "ID!", "Which webhook.")];
+    let revoke = "Whether the secrets before stop signing at once, because one has leaked; else they sign beside the new one for \
+                  24 hours, or as long as the server's settings say.";
+    fields.push(input("revokePrevious", "Boolean!", revoke).default(false));
+    fields.extend(shared::mutation_inputs());
+    let description = "A new secret and a new `v1a` key for a webhook.";
+    builder.input_object("RotateWebhookSecretInput", description, fields);
+    let fields = vec![
+        output("webhook", "Webhook", "The webhook, with its new public key; null if there are user errors."),
+        output(
+            "secret",
+            "String",
+            "The new secret. It is shown only here, and again to a retry with the same `idempotencyKey` while the webhook \
+             still has it.",
+        ),
+        shared::user_errors(),
+        shared::client_mutation_id_output(),
+    ];
+    builder.object("RotateWebhookSecretPayload", "What came of `rotateWebhookSecret`.", &[], fields);
+}
+
 fn document_fields() -> [Input; 5] {
     [
         input("query", "String", "A subscription document of one root field: which events, and what of them."),
@@ -187,5 +292,26 @@ fn document_fields() -> [Input; 5] {
         input("events", "[String!]", "Instead of `query`: event names, `product.created`, `order.*` or `*`."),
         input("description", "String", "For people."),
         input("headers", "[WebhookHeaderInput!]", "Headers that are sent along."),
+    ]
+}
+
+fn sending_fields() -> [Input; 4] {
+    [
+        input("rateLimit", "Int", "How many requests may start in a second, from 1 to 10000; null for no limit."),
+        input(
+            "retrySchedule",
+            "[Int!]",
+            "The seconds from the end of one attempt to the next one, at most 29; null for the server's schedule.",
+        ),
+        input(
+            "timeoutMs",
+            "Int",
+            "The milliseconds that one attempt may take, from 100 to 60000; null for the server's limit.",
+        ),
+        input(
+            "batch",
+            "WebhookBatchInput",
+            "Sends events together, as a list in one request; null sends each in a request of its own.",
+        ),
     ]
 }

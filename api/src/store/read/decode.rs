@@ -5,6 +5,7 @@ use entity::Position;
 use super::aggregate::Aggregated;
 use super::grouping::GroupPage;
 use super::order_type;
+use super::part::is_marked;
 use super::scan::Scanner;
 use super::shape::{List, Shape, Slot};
 use crate::catalog::{Catalog, Datum};
@@ -86,15 +87,16 @@ pub(super) struct Reader<'t> {
 
 impl Reader<'_> {
     fn object(&mut self, shape: &Shape) -> Option<Vec<Node>> {
+        let is_marked = is_marked(self.catalog, shape);
+        if is_marked {
+            self.scanner.expect(b'1')?;
+        }
         let mut nodes = Vec::with_capacity(shape.slots.len());
         for (i, slot) in shape.slots.iter().enumerate() {
-            if i > 0 {
+            if is_marked || i > 0 {
                 self.scanner.expect(b',')?;
             }
             nodes.push(self.node(shape, slot)?);
-        }
-        if nodes.is_empty() {
-            self.scanner.expect(b'1')?;
         }
         Some(nodes)
     }

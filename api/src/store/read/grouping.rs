@@ -8,7 +8,7 @@ use crate::catalog::{Datum, Field, FieldId, FieldType, Scalar};
 use crate::database::{Dialect, Sql};
 
 /// How to group the rows of a list, and what is wanted of each group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Grouping {
     /// What the rows of a group have in common. Groups are ordered by it, null first.
     pub keys: Vec<GroupKey>,

@@ -7,14 +7,16 @@
 //! |---|---|
 //! | a number, boolean, date, time or UUID | as the database writes it; `!` for null |
 //! | any other text | its length in bytes, a comma, the text; the length -1 alone for null |
-//! | an object | its slots, or `1` if it has none; `!` for none at all |
+//! | an object | its slots, behind `1` if it is marked; `!` for none at all |
 //! | a number about many rows | as `aggregate` says |
 //! | a group | its keys, its numbers, its slots |
 //! | a list | its rows with semicolons between and a comma behind, if there are any; `]`; the number of all rows, numbers about them, groups in brackets: what of these is wanted |
 //!
-//! No part but a text holds a comma, a semicolon or a bracket, and of a text the length is known, so nothing is escaped.
+//! No part but a text holds a comma, a semicolon or a bracket, and of a text the length is known, so nothing is escaped. An
+//! object is marked if it has no slots, or if its first one could be taken for the end of a list or for no object.
 
-use crate::catalog::{FieldType, Scalar};
+use super::shape::{Shape, Slot};
+use crate::catalog::{Catalog, FieldType, Scalar};
 use crate::database::{Dialect, Sql};
 
 /// Arguments of one function. PostgreSQL takes at most 100.
@@ -74,6 +76,18 @@ pub(super) fn arguments(ty: &FieldType) -> usize {
     if is_sized(ty) { 2 } else { 1 }
 }
 
+/// Whether objects of this shape begin with a mark of their own.
+pub(super) fn is_marked(catalog: &Catalog, shape: &Shape) -> bool {
+    match shape.slots.first() {
+        Some(Slot::Column(field)) => {
+            let field = catalog.resource(shape.resource).field(*field);
+            field.nullable && !is_sized(&field.ty)
+        }
+        Some(Slot::Test(_)) => false,
+        Some(Slot::ToOne { .. } | Slot::List(_)) | None => true,
+    }
+}
+
 /// Adds the arguments of a value, which `value` adds as an expression of the column's type.
 pub(super) fn push(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl Fn(&mut Sql)) {
     let wrapped = |sql: &mut Sql, before: &str, after: &str| {
@@ -82,11 +96,7 @@ pub(super) fn push(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl
         sql.push(after);
     };
     if is_sized(ty) {
-        let as_text = sql.dialect() == Dialect::Postgres && !is_text(ty);
-        let length = if as_text { ("octet_length(CAST(", " AS text))") } else { ("octet_length(", ")") };
-        sql.push(if is_nullable { "coalesce(" } else { "" });
-        wrapped(sql, length.0, length.1);
-        sql.push(if is_nullable { ",-1)" } else { "" });
+        push_length(sql, ty, is_nullable, &value);
         // Of a null, nothing is joined.
         return wrapped(sql, ",", "");
     }
@@ -103,6 +113,34 @@ pub(super) fn push(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl
         (Dialect::Postgres, true) => wrapped(sql, "coalesce(CAST(", " AS text),'!')"),
         (Dialect::Sqlite | Dialect::Postgres, false) => value(sql),
     }
+}
+
+fn push_length(sql: &mut Sql, ty: &FieldType, is_nullable: bool, value: impl Fn(&mut Sql)) {
+    let as_text = sql.dialect() == Dialect::Postgres && !is_text(ty);
+    let (before, after) = if as_text { ("octet_length(CAST(", " AS text))") } else { ("octet_length(", ")") };
+    sql.push(if is_nullable { "coalesce(" } else { "" }).push(before);
+    value(sql);
+    sql.push(after).push(if is_nullable { ",-1)" } else { "" });
+}
+
+/// Adds the arguments of a column of a joined row, all of them null if its column `id` is: then there is no row. Each argument
+/// that says something of a null value has to be kept from doing so.
+pub(super) fn push_joined(sql: &mut Sql, ty: &FieldType, is_nullable: bool, (alias, id): (&str, &str), column: &str) {
+    let value = |sql: &mut Sql| {
+        sql.column(alias, column);
+    };
+    if !is_nullable {
+        return push(sql, ty, false, value);
+    }
+    sql.push("CASE WHEN ").column(alias, id).push(" IS NOT NULL THEN ");
+    if !is_sized(ty) {
+        push(sql, ty, true, value);
+        sql.push(" END");
+        return;
+    }
+    push_length(sql, ty, true, value);
+    sql.push(" END,");
+    value(sql);
 }
 
 /// Whether PostgreSQL holds it as text.

@@ -6,7 +6,7 @@ use crate::catalog::{Datum, FieldId, Filter, Needs, ResourceId};
 use crate::store::search::Search;
 
 /// What is wanted of each row. The values come back in the order of the slots.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     /// Of what.
     pub resource: ResourceId,
@@ -15,7 +15,7 @@ pub struct Shape {
 }
 
 /// One part of what is wanted of a row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Slot {
     /// The value of a column.
     Column(FieldId),
@@ -35,7 +35,7 @@ pub enum Slot {
 }
 
 /// A page of rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct List {
     /// For a to-many field: the to-one field of these rows that points at the parent.
     pub via: Option<FieldId>,
@@ -104,6 +104,14 @@ impl Shape {
     pub fn column(&mut self, field: FieldId) -> usize {
         let known = self.slots.iter().position(|slot| matches!(slot, Slot::Column(id) if *id == field));
         known.unwrap_or_else(|| self.push(Slot::Column(field)))
+    }
+
+    /// The slots that are columns.
+    pub(super) fn columns(&self) -> impl Iterator<Item = FieldId> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Column(field) => Some(*field),
+            Slot::Test(_) | Slot::ToOne { .. } | Slot::List(_) => None,
+        })
     }
 
     /// Adds a slot; gives its place.

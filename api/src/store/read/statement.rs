@@ -66,6 +66,31 @@ pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, p
 /// Its rows, its end, its number, and what is said of all rows.
 const LIST_ARGUMENTS: usize = 4;
 
+/// Arguments of a to-one row that stand among those of another one. All of a slot's have to fit into one call.
+const MAX_SPREAD: usize = 30;
+
+/// How many arguments a slot of such a row takes.
+pub(super) fn slot_arguments(dialect: Dialect, catalog: &Catalog, shape: &Shape, slot: &Slot) -> usize {
+    match slot {
+        Slot::Column(field) => part::arguments(&catalog.resource(shape.resource).field(*field).ty),
+        Slot::ToOne { shape, .. } => spread_arguments(dialect, catalog, shape).unwrap_or(1),
+        Slot::Test(_) => 1,
+        Slot::List(_) => LIST_ARGUMENTS,
+    }
+}
+
+/// How many arguments such a to-one row takes, if its parts stand among those of the row that points at it, which saves a
+/// text for each row. Only those of columns do: they are null if there is no row.
+fn spread_arguments(dialect: Dialect, catalog: &Catalog, shape: &Shape) -> Option<usize> {
+    if dialect == Dialect::Sqlite || shape.slots.is_empty() || shape.columns().count() < shape.slots.len() {
+        return None;
+    }
+    let resource = catalog.resource(shape.resource);
+    let arguments = shape.columns().map(|field| part::arguments(&resource.field(field).ty)).sum::<usize>();
+    // One more says whether there is a row.
+    Some(arguments + 1).filter(|arguments| *arguments <= MAX_SPREAD)
+}
+
 /// What the rows of a list belong to.
 pub(super) enum Parent<'a> {
     None,
@@ -104,22 +129,21 @@ impl<'c> Builder<'c> {
     /// Adds the parts of an object, with the keys of its place in a list; gives the joins that they need.
     fn object<'s>(&mut self, shape: &'s Shape, alias: &str, list: Option<&List>) -> Vec<Join<'s>> {
         let keys = list.map_or(&[][..], List::keys);
-        let (catalog, resource) = (self.catalog, self.catalog.resource(shape.resource));
-        let of_slot = |slot: &Slot| match slot {
-            Slot::Column(field) => part::arguments(&resource.field(*field).ty),
-            Slot::Test(_) | Slot::ToOne { .. } => 1,
-            Slot::List(_) => LIST_ARGUMENTS,
-        };
+        let (catalog, dialect) = (self.catalog, self.sql.dialect());
+        let of_slot = |slot: &Slot| slot_arguments(dialect, catalog, shape, slot);
         let of_key = |term| part::arguments(order_type(catalog, shape.resource, term));
-        let all = shape.slots.iter().map(of_slot).sum::<usize>() + keys.iter().map(of_key).sum::<usize>();
+        let is_marked = part::is_marked(catalog, shape);
+        let all = usize::from(is_marked)
+            + shape.slots.iter().map(of_slot).sum::<usize>()
+            + keys.iter().map(of_key).sum::<usize>();
         let mut joins = Vec::new();
         let mut joined = Joined::open(&mut self.sql, all);
+        if is_marked {
+            joined.next(&mut self.sql, 1).push("1");
+        }
         for slot in &shape.slots {
             joined.next(&mut self.sql, of_slot(slot));
             joins.extend(self.slot(shape, slot, alias));
-        }
-        if shape.slots.is_empty() {
-            joined.next(&mut self.sql, 1).push("1");
         }
         for (i, term) in keys.iter().enumerate() {
             joined.next(&mut self.sql, of_key(term));
@@ -146,6 +170,10 @@ impl<'c> Builder<'c> {
             Slot::ToOne { field, visible, shape: other } => {
                 let foreign_key = self.resource(shape).field(*field).column.clone();
                 let join = Join { alias: self.aliases.next(), foreign_key, visible, shape: other };
+                if spread_arguments(self.sql.dialect(), self.catalog, other).is_some() {
+                    self.spread(&join);
+                    return Some(join);
+                }
                 self.sql.push("coalesce(");
                 match self.sql.dialect() {
                     Dialect::Sqlite => self.related(&join, alias),
@@ -161,6 +189,17 @@ impl<'c> Builder<'c> {
         None
     }
 
+    /// Adds the parts of a row that is joined. Of none there is the mark alone: all else is null, and nothing is joined of it.
+    fn spread(&mut self, join: &Join<'_>) {
+        let resource = self.resource(join.shape);
+        let id = &resource.field(Resource::ID).column;
+        self.sql.push("CASE WHEN ").column(&join.alias, id).push(" IS NULL THEN '!' END");
+        for field in join.shape.columns().map(|field| resource.field(field)) {
+            self.sql.push(",");
+            part::push_joined(&mut self.sql, &field.ty, field.nullable, (&join.alias, id), &field.column);
+        }
+    }
+
     pub(super) fn joins(&mut self, joins: &[Join<'_>], alias: &str) {
         for join in joins {
             self.sql.push(" LEFT JOIN LATERAL ");
@@ -173,8 +212,17 @@ impl<'c> Builder<'c> {
     fn related(&mut self, join: &Join<'_>, alias: &str) {
         let target = self.aliases.next();
         self.sql.push("(SELECT ");
-        let joins = self.object(join.shape, &target, None);
-        self.sql.push(" AS j");
+        let joins = match spread_arguments(self.sql.dialect(), self.catalog, join.shape).is_some() {
+            true => {
+                self.sql.push(&target).push(".*");
+                Vec::new()
+            }
+            false => {
+                let joins = self.object(join.shape, &target, None);
+                self.sql.push(" AS j");
+                joins
+            }
+        };
         self.from(join.shape, &target);
         self.joins(&joins, &target);
         let id = &self.resource(join.shape).field(Resource::ID).column.clone();

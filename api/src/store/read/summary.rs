@@ -4,8 +4,8 @@ use super::aggregate;
 use super::decode::{Reader, Summary};
 use super::grouping::{Group, GroupPage, Grouping};
 use super::part::Joined;
-use super::shape::List;
-use super::statement::{Builder, Parent};
+use super::shape::{List, Slot};
+use super::statement::{Builder, Parent, slot_arguments};
 use crate::database::Dialect;
 
 /// What a subquery that groups calls the numbers about a group.
@@ -42,7 +42,7 @@ impl Builder<'_> {
     fn groups(&mut self, list: &List, grouping: &Grouping, parent: &Parent<'_>) {
         let resource = self.catalog.resource(list.shape.resource);
         let (alias, page) = (self.aliases.next(), self.aliases.next());
-        let dialect = self.sql.dialect();
+        let (dialect, catalog) = (self.sql.dialect(), self.catalog);
         self.sql.push(match dialect {
             Dialect::Sqlite => "(SELECT concat('[',group_concat(",
             Dialect::Postgres => "(SELECT concat('[',string_agg(",
@@ -50,7 +50,9 @@ impl Builder<'_> {
         self.sql.push(&page).push(".j,';'),']') FROM (SELECT ");
         let keys = || grouping.keys.iter().map(|key| (key, resource.field(key.field)));
         let arguments = keys().map(|(key, field)| key.arguments(field)).sum::<usize>();
-        let mut joined = Joined::open(&mut self.sql, arguments + 1 + grouping.shape.slots.len());
+        let of_slot = |slot: &Slot| slot_arguments(dialect, catalog, &grouping.shape, slot);
+        let of_slots = grouping.shape.slots.iter().map(of_slot).sum::<usize>();
+        let mut joined = Joined::open(&mut self.sql, arguments + 1 + of_slots);
         for (key, field) in keys() {
             joined.next(&mut self.sql, key.arguments(field));
             key.push_part(&mut self.sql, &alias, field);
@@ -58,7 +60,7 @@ impl Builder<'_> {
         joined.next(&mut self.sql, 1).column(&alias, NUMBERS);
         let mut joins = Vec::new();
         for slot in &grouping.shape.slots {
-            joined.next(&mut self.sql, 1);
+            joined.next(&mut self.sql, of_slot(slot));
             joins.extend(self.slot(&grouping.shape, slot, &alias));
         }
         joined.close(&mut self.sql);

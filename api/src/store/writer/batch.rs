@@ -16,8 +16,8 @@ use super::run::{Done, reused, run_job};
 use super::state::State;
 use super::{Error, Job, RowOutcome, flush};
 use crate::catalog::{Catalog, datum};
-use crate::database::{self, Transaction, WriterConnection};
-use crate::log::{Event, NewEvent, append};
+use crate::database::{self, NotCommitted, Transaction, WriterConnection};
+use crate::log::{Event, NewEvent, RowWrites, append};
 
 /// How often a batch is tried before its callers are told that it failed.
 const ATTEMPTS: u32 = 4;
@@ -32,9 +32,9 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Whether the log has grown.
-    pub(super) fn has_events(&self) -> bool {
-        self.result.as_ref().is_ok_and(|(_, events)| !events.is_empty())
+    /// What was appended to the log.
+    pub(super) fn events(&self) -> &[Arc<Event>] {
+        self.result.as_ref().map_or(&[], |(_, events)| events)
     }
 
     /// Answers everyone.
@@ -94,6 +94,15 @@ impl From<database::Error> for Failure {
     }
 }
 
+impl From<NotCommitted> for Failure {
+    fn from(error: NotCommitted) -> Self {
+        match error {
+            NotCommitted::Refused(error) => Self::Before(error),
+            NotCommitted::InDoubt(error) => Self::InCommit(error),
+        }
+    }
+}
+
 /// What became of each piece of work, and all events in log order.
 type Written = (Vec<Done>, Vec<Arc<Event>>);
 
@@ -140,6 +149,7 @@ async fn together(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]
     let mut keys = Keys::claim(&transaction, jobs.iter().filter_map(Job::key), now).await?;
     let mut done = Vec::with_capacity(jobs.len());
     let mut new_events = Vec::new();
+    let last;
     {
         let mut state = State::new(&transaction, catalog, now);
         prefetch(&mut state, jobs).await?;
@@ -150,19 +160,25 @@ async fn together(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]
             }
             done.push(result);
         }
-        flush::flush(&transaction, catalog, state.take_writes()).await?;
+        last = flush::flush_but_last(&transaction, catalog, state.take_writes()).await?;
     }
-    finish(transaction, catalog, keys, done, new_events).await
+    finish(transaction, catalog, keys, done, new_events, last).await
 }
 
+/// Writes the last rows and the events, settles the keys, and commits.
 async fn finish(
     transaction: Transaction<'_>,
     catalog: &Catalog,
     keys: Keys,
     done: Vec<Done>,
     events: Vec<NewEvent>,
+    last: RowWrites,
 ) -> Tried {
-    let events = append::append(&transaction, catalog, events).await?;
+    if keys.are_settled() {
+        let events = append::append_and_commit(transaction, catalog, events, last).await?;
+        return Ok((done, events));
+    }
+    let events = append::append(&transaction, catalog, events, last).await?;
     let kept = kept(&done, &events);
     keys.settle(&transaction, |job| kept[job].clone().expect("only what is done uses a key")).await?;
     transaction.commit().await.map_err(Failure::InCommit)?;
@@ -235,7 +251,7 @@ async fn singly(connection: &WriterConnection, catalog: &Catalog, jobs: &[Job]) 
             }
         }
     }
-    finish(transaction, catalog, keys, done, new_events).await
+    finish(transaction, catalog, keys, done, new_events, RowWrites::new()).await
 }
 
 fn answer(jobs: Vec<Job>, done: Vec<Done>, events: Vec<Arc<Event>>) {

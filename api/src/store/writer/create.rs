@@ -83,7 +83,7 @@ impl State<'_> {
     ) -> Result<(Arc<Row>, Vec<FieldId>), Error> {
         let resource = self.catalog.resource(create.resource);
         let mut row = Row(vec![Datum::Null; resource.fields.len()]);
-        row.set(Resource::ID, Datum::Uuid(Uuid::now_v7()));
+        row.set(Resource::ID, Datum::Uuid(self.make_up_id()));
         row.set(resource.created_at(), Datum::Instant(self.now));
         row.set(resource.updated_at(), Datum::Instant(self.now));
         row.set(resource.version(), Datum::Int(1));
@@ -150,11 +150,13 @@ impl State<'_> {
             check_filled(resource, *field, row, &create.path, violations);
         }
         for (id, field) in resource.columns() {
+            if !row.get(id).is_null() || field.nullable {
+                continue;
+            }
             // A violation about this very field says enough, and one about the token says it for claims.
             let name = input_name(field);
             let is_known = violations.iter().any(|v| v.path.split_last() == Some((&name, &create.path)));
-            let is_claim = matches!(field.default, Some(DefaultValue::Claim(_)));
-            if !row.get(id).is_null() || field.nullable || is_known || is_claim {
+            if is_known || matches!(field.default, Some(DefaultValue::Claim(_))) {
                 continue;
             }
             violations.push(if is_given(field) {

@@ -1,18 +1,18 @@
 //! Writing what a batch has changed, in few statements.
 //!
 //! PostgreSQL gets one statement for all rows of a resource, as one JSON document, so that the statement's text does not
-//! depend on their number. SQLite, which is in this process, gets one prepared statement for each row, and others for
+//! depend on their number; those that come last become parts of the statement that appends the events. SQLite, which is in this process, gets one prepared statement for each row, and others for
 //! the words of those that can be searched.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::state::{RowKey, Write, push_in_ids};
-use crate::catalog::{Catalog, Datum, FieldType, Resource, ResourceId, Row, Scalar};
+use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, Resource, ResourceId, Row, Scalar, datum};
 use crate::database::{Dialect, Error, Sql, Transaction};
+use crate::log::RowWrites;
 use crate::store::columns;
 use crate::store::search::{Document, index};
 
@@ -33,6 +33,36 @@ pub(super) async fn flush(transaction: &Transaction<'_>, catalog: &Catalog, writ
         delete(transaction, catalog.resource(resource), &ids).await?;
     }
     Ok(())
+}
+
+/// Makes the changes, except for those that can be left to the statement that appends the events. On PostgreSQL these are
+/// all inserts, or else all updates, if nothing comes after them. Foreign keys are checked at the end of that statement, so
+/// rows may point at others of it.
+pub(super) async fn flush_but_last(
+    transaction: &Transaction<'_>,
+    catalog: &Catalog,
+    writes: Vec<Write>,
+) -> Result<RowWrites, Error> {
+    let mut last = RowWrites::new();
+    let is_left = |write: &Write| matches!(write, Write::Insert(..) | Write::Update(..));
+    if transaction.dialect() == Dialect::Sqlite || !writes.iter().all(is_left) {
+        flush(transaction, catalog, writes).await?;
+        return Ok(last);
+    }
+    let Folded { inserts, updates, .. } = fold(writes);
+    if inserts.is_empty() {
+        for (resource, rows) in grouped(updates) {
+            last.add(|sql| push_update(sql, catalog.resource(resource), &rows));
+        }
+        return Ok(last);
+    }
+    for (resource, rows) in grouped(updates) {
+        update(transaction, catalog.resource(resource), &rows).await?;
+    }
+    for (resource, rows) in grouped(inserts) {
+        last.add(|sql| push_insert(sql, catalog.resource(resource), &rows));
+    }
+    Ok(last)
 }
 
 #[derive(Default)]
@@ -110,7 +140,7 @@ fn children_first(catalog: &Catalog, deletes: Vec<(ResourceId, Uuid)>) -> Vec<(R
 /// The first group that points at no other one; `None` if they point at each other in a circle.
 fn next_parent<T>(catalog: &Catalog, groups: &[(ResourceId, T)]) -> Option<usize> {
     let waits = |id: ResourceId| {
-        let targets = catalog.resource(id).fields.iter().filter_map(crate::catalog::Field::to_one);
+        let targets = catalog.resource(id).fields.iter().filter_map(Field::to_one);
         targets.filter(|target| *target != id).any(|target| groups.iter().any(|(other, _)| *other == target))
     };
     groups.iter().position(|(id, _)| !waits(*id))
@@ -149,28 +179,32 @@ async fn insert(transaction: &Transaction<'_>, resource: &Resource, rows: &[Arc<
             }
         }
         Dialect::Postgres => {
-            let mut sql = Sql::text(Dialect::Postgres, "INSERT INTO ");
-            sql.ident(&resource.prefix).push(" (");
-            push_columns(&mut sql, resource);
-            sql.push(") SELECT ");
-            push_columns(&mut sql, resource);
-            sql.push(" FROM ");
-            push_records(&mut sql, resource, rows.iter().map(|row| (row, true)));
+            let mut sql = Sql::new(Dialect::Postgres);
+            push_insert(&mut sql, resource, rows);
             transaction.run(sql).await?;
         }
     }
     Ok(())
 }
 
+/// Adds the statement of PostgreSQL that inserts these rows.
+fn push_insert(sql: &mut Sql, resource: &Resource, rows: &[Arc<Row>]) {
+    sql.push("INSERT INTO ").ident(&resource.prefix).push(" (");
+    push_columns(sql, resource);
+    sql.push(") SELECT ");
+    push_columns(sql, resource);
+    sql.push(" FROM ");
+    push_records(sql, resource, rows.iter().map(|row| (row, true)));
+}
+
 async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[(Arc<Row>, bool)]) -> Result<(), Error> {
     let id_column = &resource.field(Resource::ID).column;
-    let changeable = || resource.columns().skip(1);
     match transaction.dialect() {
         Dialect::Sqlite => {
             for (row, has_other_words) in rows {
                 let mut sql = Sql::text(Dialect::Sqlite, "UPDATE ");
                 sql.ident(&resource.prefix).push(" SET ");
-                sql.list(",", changeable(), |sql, (id, field)| {
+                sql.list(",", changeable(resource), |sql, (id, field)| {
                     sql.ident(&field.column).push("=");
                     bind_nullable(sql, &field.ty, row.get(id));
                 });
@@ -183,22 +217,33 @@ async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[(Arc
             }
         }
         Dialect::Postgres => {
-            let mut sql = Sql::text(Dialect::Postgres, "UPDATE ");
-            sql.ident(&resource.prefix).push(" AS t SET ");
-            sql.list(",", changeable(), |sql, (_, field)| {
-                sql.ident(&field.column).push("=").column("r", &field.column);
-            });
-            if has_words_column(Dialect::Postgres, resource) {
-                sql.push(",").ident(index::COLUMN).push("=coalesce(").column("r", index::COLUMN);
-                sql.push(",").column("t", index::COLUMN).push(")");
-            }
-            sql.push(" FROM ");
-            push_records(&mut sql, resource, rows.iter().map(|(row, has_other_words)| (row, *has_other_words)));
-            sql.push(" WHERE ").column("t", id_column).push("=").column("r", id_column);
+            let mut sql = Sql::new(Dialect::Postgres);
+            push_update(&mut sql, resource, rows);
             transaction.run(sql).await?;
         }
     }
     Ok(())
+}
+
+/// Adds the statement of PostgreSQL that updates these rows.
+fn push_update(sql: &mut Sql, resource: &Resource, rows: &[(Arc<Row>, bool)]) {
+    let id_column = &resource.field(Resource::ID).column;
+    sql.push("UPDATE ").ident(&resource.prefix).push(" AS t SET ");
+    sql.list(",", changeable(resource), |sql, (_, field)| {
+        sql.ident(&field.column).push("=").column("r", &field.column);
+    });
+    if has_words_column(Dialect::Postgres, resource) {
+        sql.push(",").ident(index::COLUMN).push("=coalesce(").column("r", index::COLUMN);
+        sql.push(",").column("t", index::COLUMN).push(")");
+    }
+    sql.push(" FROM ");
+    push_records(sql, resource, rows.iter().map(|(row, has_other_words)| (row, *has_other_words)));
+    sql.push(" WHERE ").column("t", id_column).push("=").column("r", id_column);
+}
+
+/// The columns of a row that may change: all but the id.
+fn changeable(resource: &Resource) -> impl Iterator<Item = (FieldId, &Field)> {
+    resource.columns().skip(1)
 }
 
 async fn delete(transaction: &Transaction<'_>, resource: &Resource, ids: &[Uuid]) -> Result<(), Error> {
@@ -237,8 +282,17 @@ fn bind_nullable(sql: &mut Sql, ty: &FieldType, datum: &Datum) {
 
 /// Adds a record set `r` of these rows, with the words of those where it says so.
 fn push_records<'r>(sql: &mut Sql, resource: &Resource, rows: impl Iterator<Item = (&'r Arc<Row>, bool)>) {
-    let document: Vec<Value> = rows.map(|(row, with_words)| Value::Object(record(resource, row, with_words))).collect();
-    sql.push("json_to_recordset(CAST(").bind(Value::Array(document).to_string()).push(" AS json)) AS r(");
+    let mut document = Vec::with_capacity(4096);
+    document.push(b'[');
+    for (row, with_words) in rows {
+        if document.len() > 1 {
+            document.push(b',');
+        }
+        write_record(resource, row, with_words, &mut document);
+    }
+    document.push(b']');
+    let document = String::from_utf8(document).expect("JSON is text");
+    sql.push("json_to_recordset(CAST(").bind(document).push(" AS json)) AS r(");
     sql.list(",", resource.columns(), |sql, (_, field)| {
         sql.ident(&field.column).push(" ").push(&columns::postgres_type(&field.ty));
     });
@@ -248,15 +302,24 @@ fn push_records<'r>(sql: &mut Sql, resource: &Resource, rows: impl Iterator<Item
     sql.push(")");
 }
 
-fn record(resource: &Resource, row: &Row, with_words: bool) -> Map<String, Value> {
-    let value = |ty: &FieldType, datum: &Datum| match (ty, datum) {
-        (FieldType::Scalar(Scalar::DateTime), Datum::Instant(micros)) => {
-            Value::String(crate::catalog::datum::format_instant(*micros))
+/// Writes a row as a JSON object, with its words if they are wanted and kept in the row.
+fn write_record(resource: &Resource, row: &Row, with_words: bool, out: &mut Vec<u8>) {
+    for (i, (id, field)) in resource.columns().enumerate() {
+        out.push(if i == 0 { b'{' } else { b',' });
+        datum::write_text(out, &field.column);
+        out.push(b':');
+        match (&field.ty, row.get(id)) {
+            (FieldType::Scalar(Scalar::DateTime), Datum::Instant(micros)) => {
+                datum::write_text(out, &datum::format_instant(*micros));
+            }
+            (ty, datum) => datum.write_image(ty, out),
         }
-        (ty, datum) => datum.to_image(ty),
-    };
-    let columns = resource.columns().map(|(id, field)| (field.column.clone(), value(&field.ty, row.get(id))));
-    let words = (with_words && has_words_column(Dialect::Postgres, resource))
-        .then(|| (index::COLUMN.to_owned(), Value::String(Document::of(resource, row).to_postgres())));
-    columns.chain(words).collect()
+    }
+    if with_words && has_words_column(Dialect::Postgres, resource) {
+        out.push(b',');
+        datum::write_text(out, index::COLUMN);
+        out.push(b':');
+        datum::write_text(out, &Document::of(resource, row).to_postgres());
+    }
+    out.push(b'}');
 }

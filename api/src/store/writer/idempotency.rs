@@ -223,6 +223,11 @@ impl Keys {
         }
     }
 
+    /// Whether there is nothing to settle.
+    pub(super) fn are_settled(&self) -> bool {
+        self.0.values().all(|known| matches!(known, Known::Recorded { .. }))
+    }
+
     /// Writes down what became of the keys that were used, and gives up the others. To be done last, when the positions
     /// of the events are known.
     pub(super) async fn settle(

@@ -262,8 +262,8 @@ async fn run(
             }
         }
         let batch = batch::run(connection, catalog, jobs).await;
-        if batch.has_events() {
-            hub.written();
+        if !batch.events().is_empty() {
+            hub.written(batch.events());
         }
         // The task is gone only if the runtime of those who wait is gone, and they with it.
         let _ = answers.send(batch).await;

@@ -41,6 +41,7 @@ pub(super) async fn prefetch(state: &mut State<'_>, jobs: &[Job]) -> Result<(), 
         for (id, field) in definition.columns() {
             if field.default == Some(DefaultValue::Sequence) && certain > 0 {
                 state.reserve(resource, id, certain).await?;
+                state.load_numbers(resource, id).await?;
             }
         }
     }

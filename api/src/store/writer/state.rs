@@ -59,6 +59,9 @@ pub(super) struct State<'a> {
     rows: HashMap<RowKey, Seen>,
     keys: HashMap<KeyValue, Option<Uuid>>,
     sequences: HashMap<(ResourceId, FieldId), std::ops::Range<i64>>,
+    /// Ids that were made up here. Nobody else knows them before the commit, so nothing in the database points at them
+    /// that this state has not staged.
+    made_up: HashSet<Uuid>,
     writes: Vec<Write>,
     pub(super) staged: Staged,
 }
@@ -72,9 +75,17 @@ impl<'a> State<'a> {
             rows: HashMap::new(),
             keys: HashMap::new(),
             sequences: HashMap::new(),
+            made_up: HashSet::new(),
             writes: Vec::new(),
             staged: Staged::default(),
         }
+    }
+
+    /// The id of a new row.
+    pub(super) fn make_up_id(&mut self) -> Uuid {
+        let id = Uuid::now_v7();
+        self.made_up.insert(id);
+        id
     }
 
     /// Takes over what is staged; gives the events.
@@ -193,6 +204,10 @@ impl<'a> State<'a> {
         if let Some(owner) = self.staged.keys.get(&value).or_else(|| self.keys.get(&value)) {
             return Ok(*owner);
         }
+        let fields = &self.catalog.resource(resource).unique_keys[key].fields;
+        if fields.iter().any(|field| row.get(*field).as_uuid().is_some_and(|id| self.made_up.contains(&id))) {
+            return Ok(None);
+        }
         self.load_keys(resource, key, std::slice::from_ref(&row)).await?;
         Ok(self.keys.get(&value).copied().flatten())
     }
@@ -255,7 +270,7 @@ impl<'a> State<'a> {
                 sql.push(")");
             }),
         }
-        for record in self.transaction.query(sql).await? {
+        for record in self.transaction.peek(sql).await? {
             let values: Vec<Value> = serde_json::from_str(&record.need_text(1)?).unwrap_or_default();
             let data: Option<Vec<Datum>> = fields
                 .iter()
@@ -341,6 +356,25 @@ impl<'a> State<'a> {
         let record = records.first().ok_or_else(|| Error::Corrupt("a counter gave no number".to_owned()))?;
         let last = record.need_int(0)?;
         self.sequences.insert((resource, field), last - count + 1..last + 1);
+        Ok(())
+    }
+
+    /// Looks up who has the numbers that are set aside, in one statement for each unique key that is such a number: clients
+    /// may be allowed to give some themselves, or rows had them before there was a counter.
+    pub(super) async fn load_numbers(&mut self, resource: ResourceId, field: FieldId) -> Result<(), Error> {
+        let definition = self.catalog.resource(resource);
+        let Some(range) = self.sequences.get(&(resource, field)).cloned() else { return Ok(()) };
+        for (key, unique) in definition.unique_keys.iter().enumerate() {
+            if unique.fields == [field] {
+                let numbered = |number| {
+                    let mut row = Row(vec![Datum::Null; definition.fields.len()]);
+                    row.set(field, Datum::Int(number));
+                    row
+                };
+                let rows: Vec<Row> = range.clone().map(numbered).collect();
+                self.load_keys(resource, key, &rows.iter().collect::<Vec<_>>()).await?;
+            }
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Batches of conflicting work, compared with a model that does one thing after the other.
 
+mod keys;
 mod model;
 
 use std::collections::BTreeMap;

@@ -43,7 +43,7 @@ async fn events_are_delivered_in_log_order_and_recorded(fixture: &mut Fixture) {
     let received = receiver.wait_for(5).await;
     assert_eq!(positions(&received), [4, 5, 6, 7, 8]);
     assert_eq!(received.iter().map(Received::sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-    let secret = standardwebhooks::Webhook::new(&webhook.secret.expose()).unwrap();
+    let secret = standardwebhooks::Webhook::new(&fixture.signer(&webhook).secret.expose()).unwrap();
     for request in &received {
         secret.verify(&request.body, &request.headers).unwrap();
         assert_eq!(request.json()["type"], "product.updated");

@@ -8,6 +8,8 @@
 mod address;
 mod allow;
 mod resolver;
+#[cfg(test)]
+mod tests;
 mod url;
 
 use std::net::IpAddr;
@@ -52,6 +54,12 @@ impl Guard {
     /// Refuses all that is neither on the internet nor in one of these ranges.
     pub fn new(allow: AllowList) -> Self {
         Self { allow: Arc::new(allow), lookup: Lookup::default() }
+    }
+
+    /// One that asks somebody else than the operating system for the addresses of names.
+    #[cfg(test)]
+    pub(super) fn resolving(allow: AllowList, source: resolver::Source) -> Self {
+        Self { allow: Arc::new(allow), lookup: Lookup::by(source) }
     }
 
     /// Whether this address may be connected to by this scheme.

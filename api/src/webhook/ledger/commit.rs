@@ -1,41 +1,77 @@
-//! The statements of one commit of a worker.
+//! The statements of one commit, for several webhooks at once.
+//!
+//! However many webhooks and outcomes there are, there is a statement for each kind of row and each [`CHUNK_SIZES`] of
+//! rows. Each row that is written is joined to its webhook's row as this process holds it, so a batch whose lease is lost
+//! writes nothing, whatever the others do.
 
 use sea_orm::ActiveEnum;
+use uuid::Uuid;
 
 use super::{Batch, Job, Lease, Outcome, push_disable};
 use crate::database::{Dialect, Sql};
 use crate::webhook::failure::AttemptError;
+use crate::webhook::order::Release;
 use crate::webhook::outcome::Verdict;
 use crate::webhook::send::Attempt;
 
-/// The first of them moves the position and affects no row if the lease is lost; the others then do nothing either. On
-/// PostgreSQL it also locks the webhook's row, so that the lease cannot be lost before the commit.
-pub(super) fn statements(dialect: Dialect, lease: &Lease, batch: &Batch, now: i64) -> Vec<Sql> {
-    let sql = || Sql::new(dialect);
-    let mut statements = vec![advance(sql(), lease, batch, now)];
-    if let Some(reason) = &batch.disable {
-        let mut disable = sql();
-        push_disable(&mut disable, reason);
-        // What the owner has decided in the meantime stays.
-        disable.push(" WHERE status = 'ENABLED' AND ");
-        lease.push_held(&mut disable);
-        statements.push(disable);
+/// One webhook's part of a commit.
+pub(super) type Entry<'a> = (&'a Lease, &'a Batch);
+
+/// The statements, and how many of the first ones move positions: these affect a row for each lease that is held. On
+/// PostgreSQL they also lock the webhooks' rows, so that no lease can be lost before the commit.
+pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (Vec<Sql>, usize) {
+    let Some(holder) = entries.first().map(|(lease, _)| lease.holder) else { return (Vec::new(), 0) };
+    let writing = Writing { dialect, holder, now };
+    let mut statements: Vec<_> = chunks(entries).map(|some| writing.advance(some)).collect();
+    let positions = statements.len();
+    for (lease, batch) in entries {
+        if let Some(reason) = &batch.disable {
+            let mut disable = Sql::new(dialect);
+            push_disable(&mut disable, reason);
+            // What the owner has decided in the meantime stays.
+            disable.push(" WHERE status = 'ENABLED' AND ");
+            lease.push_held(&mut disable);
+            statements.push(disable);
+        }
     }
-    let (recorded, new): (Vec<_>, Vec<_>) = batch.outcomes.iter().partition(|outcome| outcome.job.is_recorded);
-    statements.extend(chunks(&new).map(|some| insert_deliveries(sql(), lease, some, now)));
-    statements.extend(recorded.iter().map(|outcome| update_delivery(sql(), lease, outcome, now)));
-    let all: Vec<_> = batch.outcomes.iter().collect();
-    // The webhook's row already counts all of these.
-    let mut left = all.len();
-    statements.extend(chunks(&all).map(|some| {
-        let statement = insert_attempts(sql(), lease, some, left);
-        left -= some.len();
-        statement
-    }));
-    statements
+    let all: Vec<_> =
+        entries.iter().flat_map(|(lease, batch)| batch.outcomes.iter().map(move |o| (*lease, o))).collect();
+    let (recorded, new): (Vec<_>, Vec<_>) = all.iter().partition(|(_, outcome)| outcome.job.is_recorded);
+    statements.extend(chunks(&new).map(|some| writing.insert_deliveries(some)));
+    statements.extend(chunks(&recorded).map(|some| writing.update_deliveries(some)));
+    let attempts: Vec<_> = entries.iter().flat_map(|(lease, batch)| numbered(lease, batch)).collect();
+    statements.extend(chunks(&attempts).map(|some| writing.insert_attempts(some)));
+    for (lease, batch) in entries {
+        statements.extend(batch.released.iter().map(|release| writing.release(lease, batch, *release)));
+    }
+    (statements, positions)
 }
 
-/// Rows of one INSERT statement. A few sizes only, so that a few prepared statements serve every batch.
+/// An attempt that is to be recorded.
+struct Recording<'a> {
+    lease: &'a Lease,
+    job: &'a Job,
+    attempt: &'a Attempt,
+    /// How many attempts of the webhook come after it in the commit.
+    later: i64,
+}
+
+fn numbered<'a>(lease: &'a Lease, batch: &'a Batch) -> impl Iterator<Item = Recording<'a>> {
+    let count = attempts(batch).count();
+    attempts(batch).enumerate().map(move |(i, (job, attempt))| Recording {
+        lease,
+        job,
+        attempt,
+        later: (count - 1 - i) as i64,
+    })
+}
+
+/// What was sent of a batch.
+fn attempts(batch: &Batch) -> impl Iterator<Item = (&Job, &Attempt)> {
+    batch.outcomes.iter().filter_map(|outcome| Some((&outcome.job, outcome.attempt.as_deref()?)))
+}
+
+/// Rows of one statement. A few sizes only, so that a few prepared statements serve every commit.
 const CHUNK_SIZES: [usize; 3] = [64, 8, 1];
 
 fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
@@ -47,114 +83,144 @@ fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-fn advance(mut sql: Sql, lease: &Lease, batch: &Batch, now: i64) -> Sql {
-    sql.push("UPDATE tandem_webhook SET position = ").bind(batch.progress.position.get());
-    sql.push(", sequence = ").bind(batch.progress.sequence);
-    sql.push(", first_failure_at = ").bind(batch.health.first_failure_at);
-    sql.push(", failures = ").bind(batch.health.failures);
-    sql.push(", attempts = attempts + ").bind(batch.outcomes.len() as i64);
-    push_latest(&mut sql, batch);
-    if batch.health.failures == 0 {
-        sql.push(", warned_at = NULL");
-    } else if batch.health.is_at_risk(now) {
-        sql.push(", warned_at = COALESCE(warned_at, ").bind(now).push(")");
-    }
-    sql.push(" WHERE ");
-    lease.push_held(&mut sql);
-    sql
+struct Writing {
+    dialect: Dialect,
+    holder: Uuid,
+    now: i64,
 }
 
-/// The latest success and the latest failure, for the owner to see.
-fn push_latest(sql: &mut Sql, batch: &Batch) {
-    let attempts = || batch.outcomes.iter().map(|outcome| &outcome.attempt);
-    if let Some(success) = attempts().filter(|attempt| attempt.is_success()).map(Attempt::ended_at).max() {
-        sql.push(", last_success_at = ").bind(success);
+impl Writing {
+    /// Adds `FROM (VALUES …) AS v`, whose columns are `column1`, `column2` … on both databases.
+    fn push_values<T>(&self, sql: &mut Sql, rows: &[T], row: impl Fn(&mut Sql, &T)) {
+        sql.push(" FROM (VALUES ");
+        sql.list(", ", rows, |sql, item| {
+            sql.push("(");
+            row(sql, item);
+            sql.push(")");
+        });
+        sql.push(") AS v");
     }
-    if let Some(failure) = attempts().filter(|attempt| !attempt.is_success()).max_by_key(|a| a.ended_at()) {
-        let error = failure.error.as_ref();
-        sql.push(", last_failure_at = ").bind(failure.ended_at());
-        sql.push(", last_error_code = ").bind(error.map(|error| error.code.name().to_owned()));
-        sql.push(", last_error_message = ").bind(error.map(|error| error.message.clone()));
-    }
-}
 
-/// Values are selected instead of given, because only a SELECT can have a condition. The condition of the conflict is
-/// that the same commit was made already, and only its answer was lost.
-fn insert_rows(sql: &mut Sql, into: &str, lease: &Lease, outcomes: &[&Outcome], row: impl Fn(&mut Sql, &Outcome)) {
-    sql.push("INSERT INTO ").push(into).push(" SELECT * FROM (VALUES ");
-    sql.list(", ", outcomes, |sql, outcome| {
-        sql.push("(");
-        row(sql, outcome);
+    /// Adds the condition that the webhook `w` is held still, with its fence in this column of the values.
+    fn push_fence(&self, sql: &mut Sql, fence: &str) {
+        sql.push(" AND w.lease_fence = v.").push(fence).push(" AND w.lease_holder = ").bind(self.holder);
+    }
+
+    fn advance(&self, entries: &[Entry<'_>]) -> Sql {
+        let mut sql = Sql::new(self.dialect);
+        sql.push("UPDATE tandem_webhook AS w SET position = v.column3, sequence = v.column4, ");
+        sql.push("first_failure_at = v.column5, failures = v.column6, attempts = w.attempts + v.column7, ");
+        sql.push("last_success_at = COALESCE(v.column8, w.last_success_at), ");
+        sql.push("last_failure_at = COALESCE(v.column9, w.last_failure_at), ");
+        sql.push("last_error_code = CASE WHEN v.column9 IS NULL THEN w.last_error_code ELSE v.column10 END, ");
+        sql.push("last_error_message = CASE WHEN v.column9 IS NULL THEN w.last_error_message ELSE v.column11 END, ");
+        sql.push("warned_at = CASE WHEN v.column6 = 0 THEN NULL WHEN v.column12 = 1 THEN COALESCE(w.warned_at, ");
+        sql.bind(self.now).push(") ELSE w.warned_at END");
+        self.push_values(&mut sql, entries, |sql, (lease, batch)| {
+            sql.bind(lease.webhook.get()).push(", ").bind(lease.fence);
+            sql.push(", ").bind(batch.progress.position.get()).push(", ").bind(batch.progress.sequence);
+            sql.push(", ").bind(batch.health.first_failure_at).push(", ").bind(batch.health.failures);
+            sql.push(", ").bind(attempts(batch).count() as i64);
+            let latest = |is_success| attempts(batch).map(|(_, a)| a).filter(move |a| a.is_success() == is_success);
+            let failure = latest(false).max_by_key(|attempt| attempt.ended_at());
+            let error = failure.and_then(|attempt| attempt.error.as_ref());
+            sql.push(", ").bind(latest(true).map(Attempt::ended_at).max());
+            sql.push(", ").bind(failure.map(Attempt::ended_at));
+            sql.push(", ").bind(error.map(|error| error.code.name().to_owned()));
+            sql.push(", ").bind(error.map(|error| error.message.clone()));
+            sql.push(", ").bind(i64::from(batch.health.is_at_risk(self.now)));
+        });
+        sql.push(" WHERE w.id = v.column1");
+        self.push_fence(&mut sql, "column2");
+        sql
+    }
+
+    /// The condition of the conflict is that the same commit was made already, and only its answer was lost.
+    fn insert_deliveries(&self, new: &[&(&Lease, &Outcome)]) -> Sql {
+        let mut sql = Sql::new(self.dialect);
+        sql.push("INSERT INTO tandem_delivery (id, webhook_id, position, message_id, type, sequence, status, ");
+        sql.push("next_attempt_at, attempts, body, order_key, batch_id, created_at, updated_at) ");
+        sql.push("SELECT v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, ");
+        sql.push("v.column9, v.column10, v.column11, v.column12, v.column13, v.column13");
+        self.push_values(&mut sql, new, |sql, (lease, outcome)| {
+            let (job, state) = (&outcome.job, State::of(outcome));
+            sql.bind(job.delivery.get()).push(", ").bind(lease.webhook.get()).push(", ").bind(job.position.get());
+            sql.push(", ").bind(job.message.get()).push(", ").bind(job.event.to_string());
+            sql.push(", ").bind(job.sequence).push(", ").bind(state.status).push(", ").bind(state.next_attempt_at);
+            sql.push(", ").bind(state.attempts).push(", ").bind(state.body);
+            sql.push(", ").bind(job.node).push(", ").bind(job.batch).push(", ").bind(self.now);
+            sql.push(", ").bind(lease.fence);
+        });
+        sql.push(", tandem_webhook AS w WHERE w.id = v.column2");
+        self.push_fence(&mut sql, "column14");
+        sql.push(" ON CONFLICT DO NOTHING");
+        sql
+    }
+
+    fn update_deliveries(&self, recorded: &[&(&Lease, &Outcome)]) -> Sql {
+        let mut sql = Sql::new(self.dialect);
+        sql.push("UPDATE tandem_delivery AS d SET status = v.column2, next_attempt_at = v.column3, ");
+        sql.push("attempts = v.column4, body = CASE WHEN v.column5 = 1 THEN d.body END, batch_id = v.column6, ");
+        sql.push("updated_at = ").bind(self.now);
+        self.push_values(&mut sql, recorded, |sql, (lease, outcome)| {
+            let state = State::of(outcome);
+            sql.bind(outcome.job.delivery.get()).push(", ").bind(state.status).push(", ").bind(state.next_attempt_at);
+            sql.push(", ").bind(state.attempts).push(", ").bind(i64::from(state.body.is_some()));
+            sql.push(", ").bind(outcome.job.batch).push(", ").bind(lease.fence);
+        });
+        sql.push(", tandem_webhook AS w WHERE d.id = v.column1 AND w.id = d.webhook_id");
+        self.push_fence(&mut sql, "column7");
+        sql
+    }
+
+    /// The webhook's row, which is locked, has counted them already: so their ordinals are in the order of the commits.
+    fn insert_attempts(&self, attempts: &[Recording<'_>]) -> Sql {
+        let mut sql = Sql::new(self.dialect);
+        sql.push("INSERT INTO tandem_attempt (delivery_id, number, started_at, duration_ms, status_code, address, ");
+        sql.push("error_code, error_message, response_body, webhook_id, ordinal) SELECT v.column1, v.column2, ");
+        sql.push("v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, w.id, ");
+        sql.push("w.attempts - v.column12");
+        self.push_values(&mut sql, attempts, |sql, Recording { lease, job, attempt, later }| {
+            let error = attempt.error.as_ref();
+            sql.bind(job.delivery.get()).push(", ").bind(i64::from(job.number));
+            sql.push(", ").bind(attempt.started_at);
+            sql.push(", ").bind(i64::from(attempt.duration_ms.min(i32::MAX as u32)));
+            sql.push(", ").bind(attempt.status_code.map(i64::from)).push(", ").bind(attempt.address.clone());
+            sql.push(", ").bind(error.map(|error: &AttemptError| error.code.name().to_owned()));
+            sql.push(", ").bind(error.map(|error| error.message.clone()));
+            sql.push(", ").bind(attempt.response_body.clone());
+            sql.push(", ").bind(lease.webhook.get()).push(", ").bind(lease.fence).push(", ").bind(*later);
+        });
+        sql.push(", tandem_webhook AS w WHERE w.id = v.column10");
+        self.push_fence(&mut sql, "column11");
+        sql.push(" ON CONFLICT DO NOTHING");
+        sql
+    }
+
+    /// Makes the first pending row due, if it waits. It stands after the statements that end what it waits for.
+    fn release(&self, lease: &Lease, batch: &Batch, release: Release) -> Sql {
+        let mut sql = Sql::new(self.dialect);
+        sql.push("UPDATE tandem_delivery SET next_attempt_at = ").bind(batch.released_at);
+        sql.push(
+            " WHERE next_attempt_at IS NULL AND id = (SELECT d.id FROM tandem_delivery AS d WHERE d.webhook_id = ",
+        );
+        sql.bind(lease.webhook.get()).push(" AND d.status = 'PENDING' AND d.order_key ");
+        match release {
+            Release::OfNode(node) => sql.push("= ").bind(node),
+            Release::OfWebhook => sql.push("IS NOT NULL"),
+        };
+        sql.push(" ORDER BY d.position LIMIT 1) AND EXISTS (SELECT 1 FROM tandem_webhook WHERE ");
+        lease.push_held(&mut sql);
         sql.push(")");
-    });
-    sql.push(") AS v WHERE ");
-    push_fence(sql, lease);
-    sql.push(" ON CONFLICT DO NOTHING");
-}
-
-fn push_fence(sql: &mut Sql, lease: &Lease) {
-    sql.push("EXISTS (SELECT 1 FROM tandem_webhook WHERE ");
-    lease.push_held(sql);
-    sql.push(")");
-}
-
-fn insert_deliveries(mut sql: Sql, lease: &Lease, new: &[&Outcome], now: i64) -> Sql {
-    let into = "tandem_delivery (id, webhook_id, position, message_id, type, sequence, status, next_attempt_at, attempts, \
-                body, created_at, updated_at)";
-    insert_rows(&mut sql, into, lease, new, |sql, outcome| {
-        let job = &outcome.job;
-        let state = State::of(outcome);
-        sql.bind(job.delivery.get()).push(", ").bind(lease.webhook.get()).push(", ").bind(job.position.get());
-        sql.push(", ").bind(job.message.get()).push(", ").bind(job.event.clone()).push(", ").bind(job.sequence);
-        sql.push(", ").bind(state.status).push(", ").bind(state.next_attempt_at);
-        sql.push(", ").bind(i64::from(job.number)).push(", ").bind(state.body);
-        sql.push(", ").bind(now).push(", ").bind(now);
-    });
-    sql
-}
-
-fn update_delivery(mut sql: Sql, lease: &Lease, outcome: &Outcome, now: i64) -> Sql {
-    let state = State::of(outcome);
-    sql.push("UPDATE tandem_delivery SET status = ").bind(state.status);
-    sql.push(", next_attempt_at = ").bind(state.next_attempt_at);
-    sql.push(", attempts = ").bind(i64::from(outcome.job.number));
-    sql.push(", updated_at = ").bind(now);
-    if state.body.is_none() {
-        sql.push(", body = NULL");
+        sql
     }
-    sql.push(" WHERE id = ").bind(outcome.job.delivery.get()).push(" AND ");
-    push_fence(&mut sql, lease);
-    sql
-}
-
-/// Gives attempts their ordinals: the webhook's row, which is locked, counts them, so ordinals are in the order of commits.
-/// `left` of those that it counts are these and later ones.
-fn insert_attempts(mut sql: Sql, lease: &Lease, outcomes: &[&Outcome], left: usize) -> Sql {
-    sql.push("INSERT INTO tandem_attempt (delivery_id, number, started_at, duration_ms, status_code, address, ");
-    sql.push(
-        "error_code, error_message, response_body, webhook_id, ordinal) SELECT column1, column2, column3, column4, ",
-    );
-    sql.push("column5, column6, column7, column8, column9, w.id, w.attempts - column10 FROM (VALUES ");
-    sql.list(", ", outcomes.iter().enumerate(), |sql, (i, outcome)| {
-        let attempt = &outcome.attempt;
-        let error = attempt.error.as_ref();
-        sql.push("(").bind(outcome.job.delivery.get()).push(", ").bind(i64::from(outcome.job.number));
-        sql.push(", ").bind(attempt.started_at).push(", ").bind(i64::from(attempt.duration_ms.min(i32::MAX as u32)));
-        sql.push(", ").bind(attempt.status_code.map(i64::from)).push(", ").bind(attempt.address.clone());
-        sql.push(", ").bind(error.map(|error: &AttemptError| error.code.name().to_owned()));
-        sql.push(", ").bind(error.map(|error| error.message.clone()));
-        sql.push(", ").bind(attempt.response_body.clone()).push(", ").bind((left - 1 - i) as i64).push(")");
-    });
-    sql.push(") AS v, tandem_webhook AS w WHERE ");
-    lease.push_held(&mut sql);
-    sql.push(" ON CONFLICT DO NOTHING");
-    sql
 }
 
 /// The columns of a delivery that follow from its last attempt.
 struct State {
     status: String,
     next_attempt_at: Option<i64>,
+    attempts: i64,
     /// Kept as long as it may be sent again.
     body: Option<String>,
 }
@@ -165,10 +231,12 @@ impl State {
         let (status, next_attempt_at) = match outcome.verdict {
             Verdict::Succeeded => (Status::Succeeded, None),
             Verdict::Pending { next_attempt_at } => (Status::Pending, Some(next_attempt_at)),
+            Verdict::Held => (Status::Pending, None),
             Verdict::Failed => (Status::Failed, None),
         };
         let body = (outcome.verdict != Verdict::Succeeded).then(|| body_text(&outcome.job));
-        Self { status: status.to_value(), next_attempt_at, body }
+        let attempts = outcome.attempt.as_ref().map_or(0, |_| i64::from(outcome.job.number));
+        Self { status: status.to_value(), next_attempt_at, attempts, body }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Leases and their fences, on the real tables.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use entity::{DeliveryId, EventId, Position};
 
@@ -12,6 +14,8 @@ on_both_databases!(
     commits_can_be_repeated,
     a_pause_of_the_owner_outlives_a_disable,
     every_retry_is_due_now_or_later,
+    batches_of_several_webhooks_commit_together,
+    a_change_of_the_order_arranges_what_waits,
 );
 
 fn outcome(position: i64, verdict: Verdict) -> Outcome {
@@ -22,13 +26,15 @@ fn outcome(position: i64, verdict: Verdict) -> Outcome {
             is_recorded: false,
             position: Position::new(position).unwrap(),
             message: EventId::new(),
-            event: "product.updated".to_owned(),
+            event: "product.updated".into(),
             sequence: Some(position),
             number: 1,
             before: 0,
             body: Bytes::from_static(b"{}"),
+            node: None,
+            batch: None,
         },
-        attempt: Attempt {
+        attempt: Some(Arc::new(Attempt {
             started_at: 1,
             duration_ms: 2,
             status_code: is_success.then_some(200),
@@ -36,14 +42,14 @@ fn outcome(position: i64, verdict: Verdict) -> Outcome {
             error: (!is_success).then(|| AttemptError::new(ErrorCode::Connect, "refused")),
             response_body: None,
             retry_after: None,
-        },
+        })),
         verdict,
     }
 }
 
 fn batch(outcomes: Vec<Outcome>, position: i64) -> Batch {
     let progress = Progress { position: Position::new(position).unwrap(), sequence: position };
-    Batch { outcomes, progress, health: Health::default(), disable: None }
+    Batch { outcomes, released: Vec::new(), released_at: 0, progress, health: Health::default(), disable: None }
 }
 
 async fn claim(fixture: &Fixture) -> (Ledger, Claimed) {
@@ -52,6 +58,12 @@ async fn claim(fixture: &Fixture) -> (Ledger, Claimed) {
     assert!(listed.is_free);
     let claimed = ledger.claim(listed.id).await.unwrap().expect("it is free");
     (ledger, claimed)
+}
+
+async fn due(ledger: &Ledger, id: WebhookId, now: i64, limit: usize) -> Vec<Job> {
+    let due = ledger.due(id, now, limit, false, &HashSet::new()).await.unwrap();
+    assert_eq!(due.is_all, due.requests.len() < limit);
+    due.requests.into_iter().flatten().collect()
 }
 
 async fn a_lost_lease_writes_nothing(fixture: &mut Fixture) {
@@ -70,8 +82,7 @@ async fn a_lost_lease_writes_nothing(fixture: &mut Fixture) {
     let retry = Verdict::Pending { next_attempt_at: 1 };
     let mut recorded = outcome(1, retry);
     assert!(second.commit(&new.lease, &batch(vec![outcome(1, retry)], 1)).await.unwrap());
-    let due = second.due(new.lease.webhook, 1, 10).await.unwrap();
-    recorded.job = due[0].clone();
+    recorded.job = due(&second, new.lease.webhook, 1, 10).await.remove(0);
     let stale = Batch {
         disable: Some("stale".to_owned()),
         ..batch(vec![outcome(2, Verdict::Succeeded), Outcome { verdict: Verdict::Failed, ..recorded }], 2)
@@ -99,7 +110,7 @@ async fn commits_can_be_repeated(fixture: &mut Fixture) {
     }
     let recorded = ledger.recorded_after(webhook.id, Position::new(count - 1).unwrap()).await.unwrap();
     assert_eq!(recorded, [Recorded { position: Position::new(count).unwrap(), sequence: Some(count) }]);
-    assert!(ledger.due(webhook.id, now_micros(), 10).await.unwrap().is_empty());
+    assert!(due(&ledger, webhook.id, now_micros(), 10).await.is_empty());
     assert_eq!(ledger.next_due(webhook.id, 0).await.unwrap(), None);
 }
 
@@ -122,16 +133,88 @@ async fn every_retry_is_due_now_or_later(fixture: &mut Fixture) {
     let retry = |position, next_attempt_at| outcome(position, Verdict::Pending { next_attempt_at });
     let outcomes = vec![retry(1, 30), retry(2, 10), retry(3, 20), outcome(4, Verdict::Failed), retry(5, 20)];
     assert!(ledger.commit(&claimed.lease, &batch(outcomes, 5)).await.unwrap());
-    for (now, limit, due, next) in [
+    for (now, limit, expected, next) in [
         (9, 9, vec![], Some(10)),
         (10, 9, vec![2], Some(20)),
         (20, 9, vec![2, 3, 5], Some(30)),
         (20, 2, vec![2, 3], Some(30)),
         (30, 9, vec![2, 3, 5, 1], None),
     ] {
-        let jobs = ledger.due(webhook.id, now, limit).await.unwrap();
-        assert_eq!(jobs.iter().map(|job| job.position.get()).collect::<Vec<_>>(), due, "{now}");
+        let jobs = due(&ledger, webhook.id, now, limit).await;
+        assert_eq!(jobs.iter().map(|job| job.position.get()).collect::<Vec<_>>(), expected, "{now}");
         assert!(jobs.iter().all(|job| job.is_recorded && job.number == 2 && job.body == "{}"));
         assert_eq!(ledger.next_due(webhook.id, now).await.unwrap(), next, "{now}");
     }
+}
+
+async fn batches_of_several_webhooks_commit_together(fixture: &mut Fixture) {
+    let receiver = Receiver::start().await;
+    let mut claims = Vec::new();
+    let ledger = Ledger::new(fixture.database.clone(), fixture.writer.clone());
+    for _ in 0..11 {
+        let webhook = fixture.create(&receiver, "all", 1).await;
+        claims.push(ledger.claim(webhook.id).await.unwrap().expect("it is free"));
+    }
+    let lost = claims[3].lease;
+    ledger.claim(lost.webhook).await.unwrap().expect("a process may claim what it has");
+    let done = |position| batch(vec![outcome(position, Verdict::Succeeded), outcome(7, Verdict::Failed)], 7);
+    let batches: Vec<_> = claims.iter().map(|claimed| (claimed.lease, done(5))).collect();
+    let parts: Vec<_> = batches.iter().map(|(lease, batch)| (lease, batch)).collect();
+    for _ in 0..2 {
+        let held = ledger.commit_all(&parts).await.unwrap();
+        assert_eq!(held, (0..11).map(|i| i != 3).collect::<Vec<_>>());
+        assert_eq!(fixture.deliveries().await.len(), 20);
+        assert_eq!(fixture.query("SELECT delivery_id FROM tandem_attempt").await.len(), 20);
+        for claimed in &claims {
+            let webhook = fixture.webhook(claimed.lease.webhook).await;
+            let expected = if claimed.lease == lost { (0, 0) } else { (7, 7) };
+            assert_eq!((webhook.position.get(), webhook.sequence), expected);
+        }
+    }
+}
+
+/// Which positions are due, as rows that wait are arranged for an ordering.
+async fn a_change_of_the_order_arranges_what_waits(fixture: &mut Fixture) {
+    use entity::webhook::Ordering;
+    let webhook = fixture.create(&Receiver::start().await, "all", 1).await;
+    let (ledger, claimed) = claim(fixture).await;
+    let (one, other, sent_together) = (Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7());
+    let row = |position, verdict, node: Option<Uuid>, batch: Option<Uuid>| {
+        let outcome = outcome(position, verdict);
+        Outcome { job: Job { node, batch, ..outcome.job }, ..outcome }
+    };
+    let later = Verdict::Pending { next_attempt_at: 50 };
+    let rows = vec![
+        row(1, later, None, None),
+        row(2, later, Some(one), Some(sent_together)),
+        row(3, later, Some(one), Some(sent_together)),
+        row(4, Verdict::Held, Some(one), None),
+        row(5, later, Some(other), None),
+        row(6, Verdict::Held, Some(other), None),
+        row(7, Verdict::Held, Some(other), None),
+    ];
+    assert!(ledger.commit(&claimed.lease, &batch(rows, 7)).await.unwrap());
+    let mut held = ledger.held(webhook.id, 10).await.unwrap();
+    held.sort_unstable_by_key(|(_, rows)| (*rows, Uuid::nil()));
+    assert_eq!(held.iter().map(|(_, rows)| *rows).collect::<Vec<_>>(), [3, 3]);
+    for (ordering, is_batched, expected) in [
+        (Ordering::PerNode, true, vec![1, 2, 3, 5]),
+        (Ordering::Strict, true, vec![1, 2, 3]),
+        (Ordering::Strict, false, vec![1, 2]),
+        (Ordering::PerNode, false, vec![1, 2, 5]),
+        (Ordering::PerNode, true, vec![1, 2, 3, 5]),
+        (Ordering::None, true, vec![1, 2, 3, 4, 5, 6, 7]),
+        (Ordering::Strict, true, vec![1, 2, 3]),
+    ] {
+        ledger.arrange(&claimed.lease, ordering, is_batched, 60).await.unwrap();
+        let mut positions: Vec<_> = due(&ledger, webhook.id, 60, 10).await.iter().map(|j| j.position.get()).collect();
+        positions.sort_unstable();
+        assert_eq!(positions, expected, "{ordering:?}");
+    }
+    // What was sent together comes together, and counts once.
+    let due = ledger.due(webhook.id, 60, 10, true, &HashSet::new()).await.unwrap();
+    let mut together: Vec<Vec<i64>> =
+        due.requests.iter().map(|jobs| jobs.iter().map(|job| job.position.get()).collect()).collect();
+    together.sort_unstable();
+    assert_eq!((together, due.is_all), (vec![vec![1], vec![2, 3]], true));
 }

@@ -15,20 +15,21 @@ mod retry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use entity::Position;
 use tokio::sync::{Notify, Semaphore};
 
 use super::Wake;
-use super::reader::event_message;
-use super::registry::{Error, Registry, key_reused};
-use super::render::{Follow, Render};
+use super::group::Group;
+use super::reader::message_body;
+use super::registry::{Error, Registry, key_reused, refused};
 use super::row::Webhook;
 use super::send::Sender;
-use crate::catalog::Catalog;
+use super::target::{Target, TargetError, Targets};
 use crate::database::{self, Database, Sql};
-use crate::log::{self, Event, Hub};
+use crate::log::{self, Hub};
 use crate::store::writer::idempotency::{Key, find_row};
-use crate::store::writer::{self, RowOutcome, RowWrite, Writer};
+use crate::store::writer::{self, Code, RowOutcome, RowWrite, Writer};
 
 pub use ping::Pinged;
 pub use replay::{Replay, ReplayRequest, Start, Started};
@@ -44,10 +45,8 @@ pub struct Parts {
     pub writer: Writer,
     /// The log.
     pub hub: Hub,
-    /// Names the resources.
-    pub catalog: Arc<Catalog>,
-    /// Runs the documents.
-    pub render: Arc<dyn Render>,
+    /// What is sent for each webhook.
+    pub targets: Targets,
     /// Sends pings.
     pub sender: Sender,
     /// The deadline of one request.
@@ -105,6 +104,13 @@ impl Operations {
         Ok(())
     }
 
+    fn target(&self, webhook: &Webhook) -> Result<Target, Error> {
+        self.parts.targets.of(webhook).map_err(|error| match error {
+            TargetError::Invalid(reason) => refused(&["id"], Code::Invalid, &reason),
+            TargetError::Sealed(_) => database::Error::Other(error.to_string()).into(),
+        })
+    }
+
     fn sql(&self, text: &str) -> Sql {
         Sql::text(self.parts.database.dialect(), text)
     }
@@ -122,10 +128,10 @@ pub(super) enum Gone {
 /// The event at a position, as a message of this webhook.
 async fn message_at(
     parts: &Parts,
-    follower: &dyn Follow,
+    group: &Group,
     position: Position,
     sequence: Option<i64>,
-) -> Result<Result<(Arc<Event>, String, bytes::Bytes), Gone>, Error> {
+) -> Result<Result<Bytes, Gone>, Error> {
     let before = Position::new(position.get() - 1).map_err(database::Error::from)?;
     let event = match parts.hub.after(before, 1).await {
         Ok(events) => events.into_iter().next().filter(|event| event.position == position),
@@ -133,10 +139,9 @@ async fn message_at(
         Err(log::Error::Database(error)) => return Err(error.into()),
     };
     let Some(event) = event else { return Ok(Err(Gone::Expired)) };
-    let rendered = follower.render(&event).await.map_err(|error| database::Error::Other(error.to_string()))?;
+    let rendered = group.render(&event).await.map_err(|error| database::Error::Other(error.to_string()))?;
     let Some(rendered) = rendered else { return Ok(Err(Gone::NotSelected)) };
-    let (name, body) = event_message(&parts.catalog, &parts.hub, &event, sequence, &rendered);
-    Ok(Ok((event, name, body)))
+    Ok(Ok(message_body(&event, sequence, &rendered)))
 }
 
 #[cfg(test)]

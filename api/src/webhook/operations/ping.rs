@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use entity::WebhookId;
+use entity::webhook::Status;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -16,7 +17,6 @@ use crate::webhook::message::Message;
 use crate::webhook::registry::{DeliveryAttempt, Error, not_found, refused};
 use crate::webhook::row::Webhook;
 use crate::webhook::send::Attempt;
-use crate::webhook::target::Target;
 
 /// The name of the event that a ping is not.
 const EVENT: &str = "tandem.ping";
@@ -35,22 +35,26 @@ pub struct Pinged {
 }
 
 impl Operations {
-    /// Sends a ping, also to a webhook that is paused or disabled, and waits for the answer. It changes nothing about the
+    /// Sends a ping, also to a webhook that is paused or disabled, and waits for the answer, as long as the webhook's
+    /// deadline allows. It changes nothing about the
     /// webhook and its health.
     ///
     /// # Errors
-    /// [`Error::Refused`] if there is no such webhook for the caller; [`writer::Error::Busy`] if too many pings are on
+    /// [`Error::Refused`] if there is no such webhook for the caller, or its receiver has not confirmed it; [`writer::Error::Busy`] if too many pings are on
     /// their way.
     pub async fn ping(&self, principal: &Principal, id: WebhookId, key: Option<Key>) -> Result<Pinged, Error> {
         if let Some(row) = self.used(key.as_ref()).await? {
             return Pinged::from_json(&row);
         }
         let webhook = self.registry.get(principal, id).await?.ok_or_else(not_found)?;
-        let target = Target::new(&webhook, &*self.parts.render);
-        let target = target.map_err(|reason| refused(&["id"], Code::Invalid, &reason))?;
+        if webhook.status == Status::Unverified {
+            let message = "its receiver has not confirmed yet that it wants anything from here";
+            return Err(refused(&["id"], Code::Invalid, message));
+        }
+        let target = self.target(&webhook)?;
         let permit = self.pings.try_acquire().map_err(|_| Error::Writer(writer::Error::Busy))?;
         let message = type_id::format(PREFIX, Uuid::now_v7());
-        let outbound = target.outbound_as(&message, &self.body(&webhook), self.parts.timeout);
+        let outbound = target.signed(&message, self.body(&webhook), target.timeout.unwrap_or(self.parts.timeout));
         let attempt = self.parts.sender.send(outbound).await;
         drop(permit);
         let pinged = Pinged { webhook: id, message, attempt: shown(attempt) };

@@ -21,7 +21,6 @@ use crate::store::writer::{Code, Key};
 use crate::webhook::registry::deliveries::first_id;
 use crate::webhook::registry::{Error, not_found, refused};
 use crate::webhook::row::{Webhook, read_position};
-use crate::webhook::target::Target;
 
 /// Events that a dry run reads at a time.
 const CHUNK: usize = 256;
@@ -217,8 +216,7 @@ impl Operations {
 
     /// Which events are for a webhook is known only to its document and rights, so all of them are looked at.
     async fn count_events(&self, webhook: &Webhook, start: Position) -> Result<Started, Error> {
-        let target = Target::new(webhook, &*self.parts.render);
-        let target = target.map_err(|reason| refused(&["id"], Code::Invalid, &reason))?;
+        let target = self.target(webhook)?;
         let (mut position, mut count) = (start, 0);
         let deadline = Instant::now() + COUNTING_TIME;
         while position < webhook.position {
@@ -234,7 +232,7 @@ impl Operations {
                 Err(log::Error::Database(error)) => return Err(error.into()),
             };
             for event in events.iter().take_while(|event| event.position <= webhook.position) {
-                let rendered = target.follower.render(event).await;
+                let rendered = target.group.render(event).await;
                 let rendered = rendered.map_err(|error| database::Error::Other(error.to_string()))?;
                 count += i64::from(rendered.is_some());
                 position = event.position;
@@ -262,6 +260,6 @@ fn running() -> Error {
 pub(in crate::webhook) fn goes_on(status: WebhookStatus) -> bool {
     match status {
         WebhookStatus::Enabled => true,
-        WebhookStatus::Paused | WebhookStatus::Disabled => false,
+        WebhookStatus::Unverified | WebhookStatus::Paused | WebhookStatus::Disabled => false,
     }
 }

@@ -1,5 +1,7 @@
 //! Pings, retries and replays, with a real dispatcher and receiver.
 
+mod sending;
+
 use entity::DeliveryId;
 use entity::replay::{Scope, Status};
 use entity::webhook::Status as WebhookStatus;
@@ -11,7 +13,7 @@ use crate::auth::Principal;
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::registry::{Delivery, WebhookPatch};
 use crate::webhook::replayer::{self, Replayer};
-use crate::webhook::testing::{FakeRender, Fixture, Received, Receiver, eventually, on_both_databases, principal};
+use crate::webhook::testing::{Fixture, Received, Receiver, eventually, on_both_databases, principal};
 
 on_both_databases!(
     a_ping_is_signed_and_tells_what_came_of_it,
@@ -31,10 +33,9 @@ fn operations(fixture: &Fixture) -> Operations {
         database: fixture.database.clone(),
         writer: fixture.writer.clone(),
         hub: fixture.hub.clone(),
-        catalog: Arc::clone(&fixture.catalog),
-        render: Arc::new(FakeRender),
+        targets: fixture.targets(),
         sender: Sender::new(Guard::new(AllowList::loopback())).unwrap(),
-        timeout: Duration::from_secs(15),
+        timeout: Duration::from_secs(24 * 3600),
         wake: fixture.wake.clone(),
         replays: Arc::default(),
     };
@@ -46,8 +47,7 @@ fn replayer(fixture: &Fixture, operations: &Operations) -> Replayer {
         database: fixture.database.clone(),
         writer: fixture.writer.clone(),
         hub: fixture.hub.clone(),
-        catalog: Arc::clone(&fixture.catalog),
-        render: Arc::new(FakeRender),
+        targets: fixture.targets(),
         wake: fixture.wake.clone(),
         replays: Arc::clone(&operations.parts.replays),
     })
@@ -109,7 +109,7 @@ async fn a_ping_is_signed_and_tells_what_came_of_it(fixture: &mut Fixture) {
     let pinged = operations.ping(&fixture.owner, webhook.id, None).await.unwrap();
     assert_eq!((pinged.attempt.status_code, &pinged.attempt.error), (Some(200), &None));
     let received = receiver.wait_for(1).await.remove(0);
-    let secret = standardwebhooks::Webhook::new(&webhook.secret.expose()).unwrap();
+    let secret = standardwebhooks::Webhook::new(&fixture.signer(&webhook).secret.expose()).unwrap();
     secret.verify(&received.body, &received.headers).unwrap();
     assert_eq!(received.id(), pinged.message);
     let body = received.json();

@@ -27,15 +27,40 @@ impl Registry {
         }
     }
 
+    /// The principal after an update; `None` if it stays, or if there are errors.
+    pub(super) fn check_roles(
+        &self,
+        caller: &Principal,
+        current: &Webhook,
+        roles: Option<Vec<String>>,
+        errors: &mut Vec<Violation>,
+    ) -> Option<Arc<Principal>> {
+        let roles = roles?;
+        if !caller.is_admin {
+            let message = "only an admin can change the roles that a webhook acts with";
+            errors.push(Violation::named(&["roles"], Code::Forbidden, message));
+            return None;
+        }
+        let count = errors.len();
+        input::check_role_names(&roles, errors);
+        (errors.len() == count).then(|| Arc::new(current.principal.with_roles(roles, &self.settings.roles)))
+    }
+
     /// The document after an update; `None` if it stays, or if there are errors.
+    ///
+    /// What was made of event names is written anew for other roles. A document that was given stays even if they no longer
+    /// suffice for it: to take rights away must always be possible. Then the dispatcher disables the webhook.
     pub(super) fn check_new_document(
         &self,
         current: &Webhook,
+        new_owner: Option<&Arc<Principal>>,
         mut document: Document,
         errors: &mut Vec<Violation>,
     ) -> Option<Checked> {
+        let owner = new_owner.unwrap_or(&current.principal);
         if document.is_empty() {
-            return None;
+            let names = new_owner.and(current.events.clone())?;
+            return self.check_events(names, owner, &mut Vec::new());
         }
         if document.query.is_none() && document.events.is_none() {
             if current.events.is_some() {
@@ -45,7 +70,7 @@ impl Registry {
             }
             document.query = Some(current.query.clone());
         }
-        self.check_document(document, &current.principal, errors)
+        self.check_document(document, owner, errors)
     }
 
     pub(super) fn check_document(

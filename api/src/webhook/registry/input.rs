@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::store::writer::{Code, Violation};
 use crate::webhook::message::CustomHeaders;
+use crate::webhook::sending::SendingInput;
 
 /// Longest document, in bytes.
 pub const MAX_QUERY_LENGTH: usize = 64 * 1024;
@@ -14,6 +15,11 @@ pub const MAX_VARIABLES_LENGTH: usize = 64 * 1024;
 pub const MAX_DESCRIPTION_LENGTH: usize = 500;
 /// How many requests a webhook may have in flight.
 pub const MAX_IN_FLIGHT: std::ops::RangeInclusive<i64> = 1..=256;
+
+/// Most roles that an admin may give to a webhook.
+pub const MAX_ROLES: usize = 100;
+/// Longest name of a role, in characters.
+pub const MAX_ROLE_LENGTH: usize = 200;
 
 /// A webhook to be made.
 #[derive(Debug, Clone)]
@@ -28,6 +34,10 @@ pub struct NewWebhook {
     pub headers: Vec<(String, String)>,
     /// Most requests at the same time.
     pub max_in_flight: i64,
+    /// Order, pace, batches and attempts.
+    pub sending: SendingInput,
+    /// Whether its receiver has to confirm that it wants the events.
+    pub verify: bool,
 }
 
 /// What a webhook follows; exactly one of `query` and `events` must be given.
@@ -60,8 +70,14 @@ pub struct WebhookPatch {
     pub headers: Option<Vec<(String, String)>>,
     /// Most requests at the same time.
     pub max_in_flight: Option<i64>,
+    /// Order, pace, batches and attempts.
+    pub sending: SendingInput,
     /// Pauses it, resumes it, or enables it again; DISABLED is for the server alone.
     pub status: Option<Status>,
+    /// Whether its receiver has to confirm it from now on; `true` asks it again.
+    pub verify: Option<bool>,
+    /// The roles that it acts with from now on; for admins.
+    pub roles: Option<Vec<String>>,
 }
 
 pub(super) fn check_description(description: &str, errors: &mut Vec<Violation>) {
@@ -100,6 +116,19 @@ pub(super) fn check_headers(given: &[(String, String)], errors: &mut Vec<Violati
         }
     }
     headers
+}
+
+pub(super) fn check_role_names(roles: &[String], errors: &mut Vec<Violation>) {
+    if roles.len() > MAX_ROLES {
+        errors.push(Violation::named(&["roles"], Code::TooLong, format!("at most {MAX_ROLES} roles are allowed")));
+        return;
+    }
+    for (i, role) in roles.iter().enumerate() {
+        if role.is_empty() || role.chars().count() > MAX_ROLE_LENGTH || role.contains('\0') {
+            let message = format!("the name of a role has 1 to {MAX_ROLE_LENGTH} characters, none of them U+0000");
+            errors.push(Violation::named(&["roles", &i.to_string()], Code::Invalid, message));
+        }
+    }
 }
 
 pub(super) fn check_query(query: &str, errors: &mut Vec<Violation>) {

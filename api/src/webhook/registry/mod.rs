@@ -1,7 +1,8 @@
 //! Making, changing and finding webhooks.
 //!
 //! Invariants: whoever is no admin sees and changes only their own; anonymous callers have none; a webhook keeps the
-//! rights of its creator, whoever changes it; everything in the table has passed the checks here.
+//! rights of its creator, whoever changes it, until an admin gives it other roles; everything in the table has passed the
+//! checks here.
 //!
 //! A mutation with an idempotency key is looked up before its input is checked, for what was right then may be wrong now:
 //! the webhook that it deleted is gone. It is looked up again when it is refused, for somebody else may have used the key in
@@ -11,31 +12,40 @@
 //! - [`snapshot`]: what the API shows of a webhook
 //! - [`events`]: event names → a document
 //! - [`deliveries`]: what became of the events
+//! - `rotation`: new secrets, and the public keys of all; [`confirmation`]: whether receivers want the events
 
 mod check;
+pub mod confirmation;
 pub mod deliveries;
 pub mod events;
 pub mod input;
+mod rotation;
 pub mod snapshot;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entity::WebhookId;
 use entity::webhook::Status;
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::confirmation::Confirmation;
 pub use self::deliveries::{Delivery, DeliveryAttempt, DeliveryFilter};
 pub use self::input::{Document, NewWebhook, WebhookPatch};
+pub use self::rotation::KeySetError;
 pub use self::snapshot::Snapshot;
 use super::Wake;
 use super::egress::Guard;
-use super::message::CustomHeaders;
+use super::keys::{SealedHeaders, SealedKeys, Signer};
 use super::render::Render;
 use super::row::{Webhook, encode_principal};
+use super::sending::Sending;
 use super::signature::Secret;
-use crate::auth::Principal;
+use super::vault::Vault;
+use crate::auth::{Principal, RoleNames};
 use crate::catalog::Catalog;
 use crate::catalog::datum::now_micros;
 use crate::database::{self, Database, Sql};
@@ -80,9 +90,49 @@ pub struct Registry {
     render: Arc<dyn Render>,
     guard: Guard,
     wake: Wake,
+    vault: Vault,
+    settings: Arc<Settings>,
+    /// Told whenever a receiver is to be asked.
+    asked: Arc<Notify>,
 }
 
-/// A webhook that was just made. Only now its secret is told.
+/// What a [`Registry`] works with.
+pub struct Parts {
+    /// To read from.
+    pub database: Database,
+    /// To write with.
+    pub writer: Writer,
+    /// Names the resources.
+    pub catalog: Arc<Catalog>,
+    /// Checks the documents.
+    pub render: Arc<dyn Render>,
+    /// Checks the URLs.
+    pub guard: Guard,
+    /// Tells the dispatcher of this process about changes.
+    pub wake: Wake,
+    /// Seals the secrets.
+    pub vault: Vault,
+    /// What may be set.
+    pub settings: Settings,
+}
+
+/// What may be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long a secret still signs after it was rotated.
+    pub secret_overlap: Duration,
+    /// What roles are called.
+    pub roles: RoleNames,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let roles = RoleNames { claim: "roles".to_owned(), admin: "admin".to_owned() };
+        Self { secret_overlap: Duration::from_secs(24 * 60 * 60), roles }
+    }
+}
+
+/// A webhook that was just made, or whose secret was. Only now its secret is told.
 #[derive(Debug)]
 pub struct Created {
     /// The webhook.
@@ -99,16 +149,11 @@ struct Written {
 }
 
 impl Registry {
-    /// A registry that tells the dispatcher of this process about changes by `wake`.
-    pub fn new(
-        database: Database,
-        writer: Writer,
-        catalog: Arc<Catalog>,
-        render: Arc<dyn Render>,
-        guard: Guard,
-        wake: Wake,
-    ) -> Self {
-        Self { database, writer, catalog, render, guard, wake }
+    /// A registry of these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { database, writer, catalog, render, guard, wake, vault, settings } = parts;
+        let (settings, asked) = (Arc::new(settings), Arc::default());
+        Self { database, writer, catalog, render, guard, wake, vault, settings, asked }
     }
 
     /// Makes a webhook that follows the log from now on.
@@ -125,11 +170,18 @@ impl Registry {
         let webhook = written.snapshot;
         if written.is_new {
             self.wake.wake();
+            self.asked.notify_one();
             tracing::info!(webhook.id = %webhook.id, "a webhook was made");
         }
-        let current = self.get(principal, webhook.id).await?.map(|current| current.secret);
-        let secret = current.filter(|secret| webhook.has_secret(secret));
-        Ok(Created { webhook, secret })
+        self.with_secret(principal, webhook).await
+    }
+
+    /// Adds the secret, if the webhook still has the one that it had at the time of the snapshot.
+    async fn with_secret(&self, principal: &Principal, webhook: Snapshot) -> Result<Created, Error> {
+        let current = self.get(principal, webhook.id).await?;
+        let keys = current.map(|current| current.keys).filter(|keys| keys.public_key() == webhook.public_key);
+        let opened = keys.and_then(|keys| keys.open(&self.vault, webhook.id).ok());
+        Ok(Created { webhook, secret: opened.map(|keys| keys.current().secret.clone()) })
     }
 
     async fn insert(&self, principal: &Arc<Principal>, new: NewWebhook, key: Option<Key>) -> Result<Written, Error> {
@@ -141,23 +193,33 @@ impl Registry {
         let document = self.check_document(new.document, principal, &mut errors);
         let headers = input::check_headers(&new.headers, &mut errors);
         input::check_max_in_flight(new.max_in_flight, &mut errors);
+        let sending = Sending::default().with(&new.sending, &mut errors);
         new.description.iter().for_each(|text| input::check_description(text, &mut errors));
         let (Some(url), Some(document), true) = (url, document, errors.is_empty()) else {
             return Err(Error::Refused(errors));
         };
-        let (id, secret) = (WebhookId::new(), Secret::generate());
+        let id = WebhookId::new();
+        let keys = SealedKeys::new(&Signer::generate(), &self.vault, id);
+        let headers = SealedHeaders::new(&headers, &self.vault, id);
+        let confirmation = new.verify.then(Confirmation::new);
+        let status = if new.verify { Status::Unverified } else { Status::Enabled };
         let mut sql = self.sql(
-            "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, ordering, \
-             max_in_flight, status, owner, principal, secret, position, sequence, created_at, updated_at, lease_until, \
-             lease_fence, failures) SELECT ",
+            "INSERT INTO tandem_webhook (id, url, query, variables, events, description, headers, max_in_flight, \
+             status, owner, principal, keys, verify_key, verify_at, position, sequence, created_at, updated_at, \
+             lease_until, lease_fence, failures, ",
         );
+        Sending::push_names(&mut sql);
+        sql.push(") SELECT ");
         let now = now_micros();
         sql.bind(id.get()).push(", ").bind(url).push(", ").bind(document.query);
         sql.push(", ").bind(document.variables.map(variables_text)).push(", ").bind(document.events.map(events_text));
-        sql.push(", ").bind(new.description).push(", ").bind(headers.to_json()).push(", 'NONE', ");
-        sql.bind(new.max_in_flight as i32).push(", 'ENABLED', ").bind(owner.clone());
-        sql.push(", ").bind(encode_principal(principal)).push(", ").bind(secret.expose());
-        sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0 FROM tandem_head AS h WHERE ");
+        sql.push(", ").bind(new.description).push(", ").bind(headers.to_json());
+        sql.push(", ").bind(new.max_in_flight as i32).push(", ").bind(status.to_value());
+        sql.push(", ").bind(owner.clone()).push(", ").bind(encode_principal(principal)).push(", ").bind(keys.to_json());
+        sql.push(", ").bind(confirmation.map(|new| new.key)).push(", ").bind(new.verify.then_some(now));
+        sql.push(", h.position, 0, ").bind(now).push(", ").bind(now).push(", 0, 0, 0, ");
+        sending.push_values(&mut sql);
+        sql.push(" FROM tandem_head AS h WHERE ");
         sql.push("(SELECT COUNT(*) FROM tandem_webhook WHERE owner = ").bind(owner);
         sql.push(") < ").bind(MAX_WEBHOOKS_PER_OWNER);
         let written = self.write(sql, key).await?;
@@ -180,6 +242,7 @@ impl Registry {
     ) -> Result<Snapshot, Error> {
         let written = self.once(key.as_ref(), async || self.change(principal, id, patch, key.clone()).await).await?;
         if written.is_new {
+            self.asked.notify_one();
             self.wake.wake_and_wait().await;
         }
         Ok(written.snapshot)
@@ -198,21 +261,33 @@ impl Registry {
             Some(url) => self.check_url(url, &mut errors).await,
             None => None,
         };
-        let document = self.check_new_document(&current, patch.document, &mut errors);
+        let owner = self.check_roles(principal, &current, patch.roles, &mut errors);
+        let document = self.check_new_document(&current, owner.as_ref(), patch.document, &mut errors);
         let headers = patch.headers.map(|headers| input::check_headers(&headers, &mut errors));
+        let sending = current.sending.with(&patch.sending, &mut errors);
         patch.max_in_flight.iter().for_each(|count| input::check_max_in_flight(*count, &mut errors));
         patch.description.iter().flatten().for_each(|text| input::check_description(text, &mut errors));
-        if patch.status == Some(Status::Disabled) {
+        if matches!(patch.status, Some(Status::Disabled | Status::Unverified)) {
             errors.push(Violation::named(&["status"], Code::Invalid, "a webhook can be PAUSED or ENABLED"));
         }
         if !errors.is_empty() {
             return Err(Error::Refused(errors));
         }
         // A change within one microsecond of the last one must be seen as one, too.
+        let now = now_micros().max(current.updated_at + 1);
         let mut sql = self.sql("UPDATE tandem_webhook SET updated_at = ");
-        sql.bind(now_micros().max(current.updated_at + 1));
+        sql.bind(now);
+        let is_moved = url.as_ref().is_some_and(|url| *url != current.url);
+        confirmation::push_change(
+            &mut sql,
+            &current,
+            confirmation::Change { now, is_moved, verify: patch.verify, status: patch.status },
+        );
         if let Some(url) = url {
             sql.push(", url = ").bind(url);
+        }
+        if let Some(owner) = owner {
+            sql.push(", principal = ").bind(encode_principal(&owner));
         }
         if let Some(document) = document {
             sql.push(", query = ").bind(document.query);
@@ -223,17 +298,14 @@ impl Registry {
             sql.push(", description = ").bind(description);
         }
         if let Some(headers) = headers {
-            sql.push(", headers = ").bind(CustomHeaders::to_json(&headers));
+            sql.push(", headers = ").bind(SealedHeaders::new(&headers, &self.vault, id).to_json());
+        }
+        if sending != current.sending {
+            sql.push(", ");
+            sending.push_assignments(&mut sql);
         }
         if let Some(max_in_flight) = patch.max_in_flight {
             sql.push(", max_in_flight = ").bind(max_in_flight as i32);
-        }
-        if let Some(status) = patch.status {
-            // A new beginning: what failed before does not count any more.
-            sql.push(
-                ", status_reason = NULL, first_failure_at = NULL, failures = 0, warned_at = NULL, disabled_at = NULL",
-            );
-            sql.push(", status = ").bind(status.to_value());
         }
         sql.push(" WHERE id = ").bind(id.get());
         self.write(sql, key).await?.ok_or_else(not_found)

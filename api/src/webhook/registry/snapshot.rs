@@ -1,11 +1,8 @@
 //! What the API shows of a webhook: as it is now, or as a mutation left it.
 //!
 //! The record of an idempotency key holds the latter as JSON, so it has no secrets: of headers only the names, and of the
-//! signing secret a fingerprint, which tells whether the webhook still has it.
+//! signing keys the public one, which tells whether the webhook still has the secret that belongs to it.
 
-use aws_lc_rs::digest;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use entity::webhook::Status;
 use entity::{Position, WebhookId};
 use sea_orm::ActiveEnum;
@@ -14,7 +11,8 @@ use uuid::Uuid;
 
 use crate::database::{Error, Record};
 use crate::webhook::row::{Webhook, read_position};
-use crate::webhook::signature::Secret;
+use crate::webhook::sending::Sending;
+use crate::webhook::signature::PublicKey;
 
 /// A webhook at a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +33,8 @@ pub struct Snapshot {
     pub headers: Vec<String>,
     /// Most requests at the same time.
     pub max_in_flight: u16,
+    /// Order, pace, batches and attempts.
+    pub sending: Sending,
     /// Whether it is sent to.
     pub status: Status,
     /// Why it is disabled.
@@ -49,7 +49,14 @@ pub struct Snapshot {
     pub created_at: i64,
     /// When its owner or the server last changed it, in microseconds since 1970.
     pub updated_at: i64,
-    fingerprint: String,
+    /// What receivers verify `v1a` signatures with.
+    pub public_key: PublicKey,
+    /// Until when a secret from before the last rotation signs as well, in microseconds since 1970.
+    pub previous_until: Option<i64>,
+    /// The roles that it acts with.
+    pub roles: Vec<String>,
+    /// When its receiver confirmed it, in microseconds since 1970.
+    pub verified_at: Option<i64>,
 }
 
 impl Snapshot {
@@ -64,6 +71,7 @@ impl Snapshot {
             description: webhook.description.clone(),
             headers: webhook.headers.names().map(str::to_owned).collect(),
             max_in_flight: webhook.max_in_flight,
+            sending: webhook.sending.clone(),
             status: webhook.status,
             status_reason: webhook.status_reason.clone(),
             owner: webhook.owner.clone(),
@@ -71,18 +79,16 @@ impl Snapshot {
             lag: (head.get() - webhook.position.get()).max(0),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
-            fingerprint: fingerprint(&webhook.secret),
+            public_key: webhook.keys.public_key(),
+            previous_until: webhook.keys.previous_until(),
+            roles: webhook.principal.roles.clone(),
+            verified_at: webhook.verified_at,
         }
-    }
-
-    /// Whether this is the secret that the webhook had.
-    pub fn has_secret(&self, secret: &Secret) -> bool {
-        self.fingerprint == fingerprint(secret)
     }
 
     /// The JSON of a row of [`Webhook::COLUMNS`] and the position of the log's head.
     pub(super) fn encode(record: &Record) -> Result<String, Error> {
-        let shown = Self::of(&Webhook::read(record)?, read_position(record, 17)?);
+        let shown = Self::of(&Webhook::read(record)?, read_position(record, Webhook::COLUMN_COUNT)?);
         let json = json!({
             "id": shown.id.get().to_string(),
             "url": shown.url,
@@ -92,6 +98,7 @@ impl Snapshot {
             "description": shown.description,
             "headers": shown.headers,
             "maxInFlight": shown.max_in_flight,
+            "sending": shown.sending.to_json(),
             "status": shown.status.to_value(),
             "statusReason": shown.status_reason,
             "owner": shown.owner,
@@ -99,7 +106,10 @@ impl Snapshot {
             "lag": shown.lag,
             "createdAt": shown.created_at,
             "updatedAt": shown.updated_at,
-            "fingerprint": shown.fingerprint,
+            "publicKey": shown.public_key.to_string(),
+            "previousUntil": shown.previous_until,
+            "roles": shown.roles,
+            "verifiedAt": shown.verified_at,
         });
         Ok(json.to_string())
     }
@@ -124,6 +134,7 @@ impl Snapshot {
             description: take(parts, "description")?,
             headers: take(parts, "headers")?,
             max_in_flight: take(parts, "maxInFlight")?,
+            sending: Sending::from_json(&parts.remove("sending")?)?,
             status: Status::try_from_value(&take(parts, "status")?).ok()?,
             status_reason: take(parts, "statusReason")?,
             owner: take(parts, "owner")?,
@@ -131,12 +142,10 @@ impl Snapshot {
             lag: take(parts, "lag")?,
             created_at: take(parts, "createdAt")?,
             updated_at: take(parts, "updatedAt")?,
-            fingerprint: take(parts, "fingerprint")?,
+            public_key: PublicKey::parse(&take::<String>(parts, "publicKey")?).ok()?,
+            previous_until: take(parts, "previousUntil")?,
+            roles: take(parts, "roles")?,
+            verified_at: take(parts, "verifiedAt")?,
         })
     }
-}
-
-/// Enough to tell whether a secret is the same, and nothing that leads to it: secrets are 24 random bytes or more.
-fn fingerprint(secret: &Secret) -> String {
-    BASE64.encode(digest::digest(&digest::SHA256, secret.expose().as_bytes()))
 }

@@ -5,6 +5,7 @@ use entity::{DeliveryId, Position};
 use serde_json::json;
 
 use super::*;
+use crate::webhook::sending::SendingInput;
 use crate::webhook::testing::{Fixture, Receiver, on_both_databases, principal};
 
 on_both_databases!(
@@ -24,6 +25,8 @@ fn new(url: &str) -> NewWebhook {
         description: None,
         headers: Vec::new(),
         max_in_flight: 16,
+        sending: SendingInput::default(),
+        verify: false,
     }
 }
 
@@ -67,7 +70,7 @@ async fn webhooks_are_made_changed_and_deleted(fixture: &mut Fixture) {
     assert_eq!((webhook.max_in_flight, webhook.status), (3, WebhookStatus::Enabled));
     assert_eq!((webhook.owner.as_str(), webhook.principal.as_ref()), ("ada", fixture.owner.as_ref()));
     assert_eq!((webhook.position.get(), webhook.sequence), (2, 0));
-    assert_eq!(Some(webhook.secret.clone()), secret);
+    assert_eq!(Some(fixture.signer(&webhook).secret), secret);
     assert!(!format!("{webhook:?}").contains("blue"));
 
     let pause = WebhookPatch { status: Some(WebhookStatus::Paused), ..WebhookPatch::default() };
@@ -93,6 +96,8 @@ async fn all_that_is_wrong_is_said_at_once(fixture: &mut Fixture) {
             ("x-v".to_owned(), "\n".to_owned()),
         ],
         max_in_flight: 257,
+        sending: SendingInput::default(),
+        verify: false,
     };
     assert_eq!(
         errors(fixture.registry.create(&fixture.owner, wrong, None).await),

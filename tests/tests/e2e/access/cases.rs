@@ -165,6 +165,10 @@ const CREATE_COST_WEBHOOK: &str = "mutation { createWebhook(input: {url: \"http:
     query: \"subscription { productChanged { after { cost } } }\"}) { userErrors { code path } } }";
 const UPDATE_WEBHOOK: &str = "mutation($aliceWebhook: ID!) {
     updateWebhook(input: {id: $aliceWebhook, status: PAUSED}) { userErrors { code path } } }";
+const ROTATE_SECRET: &str = "mutation($aliceWebhook: ID!) {
+    rotateWebhookSecret(input: {id: $aliceWebhook}) { userErrors { code path } } }";
+const WEBHOOK_ROLES: &str = "mutation($aliceWebhook: ID!) {
+    updateWebhook(input: {id: $aliceWebhook, roles: [\"admin\"]}) { userErrors { code path } } }";
 const DELETE_WEBHOOK: &str =
     "mutation($aliceWebhook: ID!) { deleteWebhook(input: {id: $aliceWebhook}) { userErrors { code path } } }";
 
@@ -338,7 +342,25 @@ pub const TABLE: &[Access] = &[
     access("Mutation.createWebhook", Allowed, catalog, CREATE_COST_WEBHOOK, Done("createWebhook")),
     access("Mutation.updateWebhook", Anonymous, nobody, UPDATE_WEBHOOK, Denied("updateWebhook", &["NOT_FOUND"])),
     access("Mutation.updateWebhook", Forbidden, bob, UPDATE_WEBHOOK, Denied("updateWebhook", &["NOT_FOUND"])),
+    access("Mutation.updateWebhook", Forbidden, alice, WEBHOOK_ROLES, Denied("updateWebhook", &["FORBIDDEN"])),
     access("Mutation.updateWebhook", Allowed, alice, UPDATE_WEBHOOK, Done("updateWebhook")),
+    access("Mutation.updateWebhook", Allowed, admin, WEBHOOK_ROLES, Done("updateWebhook")),
+    access(
+        "Mutation.rotateWebhookSecret",
+        Anonymous,
+        nobody,
+        ROTATE_SECRET,
+        Denied("rotateWebhookSecret", &["NOT_FOUND"]),
+    ),
+    access(
+        "Mutation.rotateWebhookSecret",
+        Forbidden,
+        bob,
+        ROTATE_SECRET,
+        Denied("rotateWebhookSecret", &["NOT_FOUND"]),
+    ),
+    access("Mutation.rotateWebhookSecret", Allowed, alice, ROTATE_SECRET, Done("rotateWebhookSecret")),
+    access("Mutation.rotateWebhookSecret", Allowed, admin, ROTATE_SECRET, Done("rotateWebhookSecret")),
     access("Mutation.deleteWebhook", Anonymous, nobody, DELETE_WEBHOOK, Denied("deleteWebhook", &["NOT_FOUND"])),
     access("Mutation.deleteWebhook", Forbidden, bob, DELETE_WEBHOOK, Denied("deleteWebhook", &["NOT_FOUND"])),
     access("Mutation.deleteWebhook", Allowed, alice, DELETE_WEBHOOK, Done("deleteWebhook")),

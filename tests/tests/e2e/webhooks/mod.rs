@@ -1,10 +1,18 @@
 //! Webhooks, from their registration to what their receivers get.
 
+mod equality;
+mod hostile;
+mod keys;
+mod kills;
 mod lifecycle;
 mod message;
 mod operations;
 mod registration;
 mod retry;
+mod roles;
+mod sending;
+mod verification;
+mod verify;
 
 use serde_json::{Value, json};
 use tandem_tests::{Client, wait};

@@ -19,6 +19,7 @@ async fn bad_registrations_are_refused(case: &Case) {
     let server = case.server().await;
     let admin = server.client(&Caller::admin());
     let url = "http://127.0.0.1:9/";
+    let many_headers: Vec<_> = (0..11).map(|i| json!({"name": format!("x-{i}"), "value": "x"})).collect();
     for (input, path) in [
         (json!({"url": "nonsense", "query": QUERY}), "url"),
         (json!({"url": "ftp://127.0.0.1/", "query": QUERY}), "url"),
@@ -32,6 +33,11 @@ async fn bad_registrations_are_refused(case: &Case) {
         (json!({"url": url, "query": QUERY, "maxInFlight": 0}), "maxInFlight"),
         (json!({"url": url, "query": QUERY, "headers": [{"name": "webhook-id", "value": "x"}]}), "headers.0"),
         (json!({"url": url, "query": QUERY, "headers": [{"name": "a b", "value": "x"}]}), "headers.0"),
+        (json!({"url": url, "query": QUERY, "headers": [{"name": "Content-Length", "value": "1"}]}), "headers.0"),
+        (json!({"url": url, "query": QUERY, "headers": [{"name": "x", "value": "a\nb"}]}), "headers.0"),
+        (json!({"url": url, "query": QUERY, "headers": many_headers}), "headers"),
+        (json!({"url": url, "events": ["*.created"]}), "events.0"),
+        (json!({"url": url, "events": ["*"], "variables": {"a": 1}}), "variables"),
     ] {
         let errors = admin.refused(CREATE_WEBHOOK, input.clone()).await;
         let found = errors.iter().any(|(_, found)| found == path || found.starts_with(&format!("{path}.")));
@@ -114,6 +120,29 @@ async fn a_document_that_cannot_run_is_refused(case: &Case) {
     let payload = alice.payload(CREATE_WEBHOOK, json!({"url": "http://127.0.0.1:9/", "query": typo})).await;
     let message = text(&payload["userErrors"][0]["message"]);
     assert!(message.contains("skuu") && message.contains('3'), "the message points into the document: {message}");
+    // The limits of requests are those of webhooks, and whatever is wrong is pointed at.
+    let register = async |query: &str| {
+        let payload = alice.payload(CREATE_WEBHOOK, json!({"url": "http://127.0.0.1:9/", "query": query})).await;
+        (user_errors(&payload), text(&payload["userErrors"][0]["message"]))
+    };
+    let lists = "subscription {\n  orderChanged { after { lines(first: 1000) { nodes { product {\n    \
+                 orderLines(first: 1000) { nodes { id } } } } } } } }";
+    let nested = format!(
+        "subscription {{ orderChanged {{ after {}id{} }} }}",
+        "{ lines { nodes { order ".repeat(6),
+        "}}}".repeat(6)
+    );
+    for (query, part) in [
+        (lists, "at most 20000 are allowed. Ask for smaller pages with first or last. (line 3, column 5)"),
+        (nested.as_str(), "(line 1, column "),
+        ("subscription {\n  productChanged(filter: {stock: {gt: \"x\"}}) { id } }", "(line 2, column "),
+        ("subscription {\n  productChanged(filter: {cost: {gt: \"1.00\"}}) { id } }", "(line 2, column "),
+        ("subscription {\n  productChanged(after: \"x\") { id } }", "leave out the argument after"),
+        ("subscription {\n  productChanged { id }", "(line 2, column "),
+    ] {
+        let (errors, message) = register(query).await;
+        assert!(errors.iter().all(|(_, path)| path == "query") && message.contains(part), "{query}: {message}");
+    }
     let secret = json!({"url": "http://127.0.0.1:9/", "query": "subscription { productChanged { after { cost } } }"});
     assert_eq!(alice.refused(CREATE_WEBHOOK, secret).await, [("FORBIDDEN".to_owned(), "query".to_owned())]);
     let variables = json!({"url": "http://127.0.0.1:9/", "variables": {"n": 3},

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::schema::{Request, Response};
+use crate::schema::{Request, Response, types};
 
 /// What `getIntrospectionQuery` of graphql-js gives with all its options.
 const GRAPHQL_JS: &str = "
@@ -38,20 +38,16 @@ const GRAPHQL_JS: &str = "
     }";
 
 fn shop() -> Documents {
-    Documents::new(types::build(&types::tests::shop()).unwrap()).unwrap()
+    Documents::new(types::build(&types::tests::shop()).unwrap().sdl).unwrap()
 }
 
-async fn introspect(query: &str, variables: Value) -> Option<Response> {
-    // Servers run it in a task of its own.
-    fn assert_send<T: Send>(value: T) -> T {
-        value
-    }
+fn introspect(query: &str, variables: Value) -> Option<Response> {
     let request = Request { query: query.to_owned(), variables: object(variables), ..Request::default() };
-    assert_send(shop().introspect(&request)).await
+    shop().introspect(&request)
 }
 
-async fn data(query: &str, variables: Value) -> Value {
-    let response = introspect(query, variables).await.expect("an introspection query");
+fn data(query: &str, variables: Value) -> Value {
+    let response = introspect(query, variables).expect("an introspection query");
     assert!(!response.is_request_error);
     let body: Value = serde_json::from_slice(&response.body).unwrap();
     body["data"].clone()
@@ -61,9 +57,9 @@ fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
     list.as_array().unwrap().iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name}"))
 }
 
-#[tokio::test]
-async fn tools_can_read_the_whole_schema() {
-    let data = data(GRAPHQL_JS, json!({})).await;
+#[test]
+fn tools_can_read_the_whole_schema() {
+    let data = data(GRAPHQL_JS, json!({}));
     let schema = &data["__schema"];
     assert_eq!(schema["subscriptionType"], json!({"name": "Subscription", "kind": "OBJECT"}));
     let by = named(&schema["types"], "ProductBy");
@@ -86,25 +82,46 @@ async fn tools_can_read_the_whole_schema() {
             ExtendedType::InputObject(ty) => Some(ty.fields.len()),
             _ => None,
         };
-        // async-graphql has introspection fields of its own.
-        if !name.starts_with("__") {
-            assert_eq!(fields.map(Vec::len), expected, "{name}");
-        }
+        assert_eq!(fields.map(Vec::len), expected, "{name}");
     }
 }
 
-#[tokio::test]
-async fn fragments_variables_aliases_and_conditions() {
+#[test]
+fn fragments_variables_aliases_and_conditions() {
     let query = "query ($name: String!, $yes: Boolean!) {
         ...F t: __typename none: __type(name: \"Nothing \\\"here\\\"\") { name } }
         fragment F on Query { a: __type(name: $name) { ...N isOneOf @skip(if: $yes) } a: __type(name: $name) { kind } }
         fragment N on __Type { n: name }";
     let expected = json!({"a": {"n": "Product", "kind": "OBJECT"}, "t": "Query", "none": null});
-    assert_eq!(data(query, json!({"name": "Product", "yes": true})).await.to_string(), expected.to_string());
+    assert_eq!(data(query, json!({"name": "Product", "yes": true})).to_string(), expected.to_string());
 }
 
-#[tokio::test]
-async fn other_requests_are_left_to_execution() {
+#[test]
+fn what_is_deprecated_and_what_is_skipped() {
+    let documents = documents();
+    let query = "{ __type(name: \"Old\") {
+        shown: fields { name }
+        all: fields(includeDeprecated: true) { name isDeprecated deprecationReason args { name defaultValue } }
+        nothing: fields { name @skip(if: true) }
+        interfaces { name } possibleTypes { name } ofType { name }
+    } }";
+    let prepared = documents.prepare(query).unwrap();
+    let operation = Operation::new(&documents, &prepared, None, &Map::new()).unwrap();
+    let deprecated = |name: &str, reason: Value, args: Value| json!({"name": name, "isDeprecated": !reason.is_null(), "deprecationReason": reason, "args": args});
+    let limits = json!([{"name": "limits", "defaultValue": "{required: 1, list: [1, 2]}"}]);
+    let all = [
+        deprecated("fresh", Value::Null, limits),
+        deprecated("stale", json!("No longer supported"), json!([])),
+        deprecated("rotten", json!("Smells."), json!([])),
+    ];
+    let expected = json!({"__type": {
+        "shown": [{"name": "fresh"}], "all": all, "nothing": [{}], "interfaces": [], "possibleTypes": [], "ofType": null,
+    }});
+    assert_eq!(Value::Object(documents.introspect_part(&operation)), expected);
+}
+
+#[test]
+fn other_requests_are_left_to_execution() {
     for query in [
         "{ viewer { sub } }",
         "{ __typename }",
@@ -113,19 +130,19 @@ async fn other_requests_are_left_to_execution() {
         "{ viewer { sub } } # __schema",
         "{ viewer { sub",
     ] {
-        assert!(introspect(query, json!({})).await.is_none(), "{query}");
+        assert!(introspect(query, json!({})).is_none(), "{query}");
     }
 }
 
-#[tokio::test]
-async fn invalid_introspection_is_refused() {
+#[test]
+fn invalid_introspection_is_refused() {
     let deep = "fields { type { ".repeat(3) + "name" + &" } }".repeat(3);
     for (query, code) in [
         ("{ __schema { nope } }", "GRAPHQL_VALIDATION_FAILED"),
         (&format!("{{ __schema {{ types {{ {deep} }} }} }}"), "GRAPHQL_VALIDATION_FAILED"),
         ("query ($n: String!) { __type(name: $n) { name } }", "BAD_USER_INPUT"),
     ] {
-        let response = introspect(query, json!({})).await.unwrap();
+        let response = introspect(query, json!({})).unwrap();
         let body: Value = serde_json::from_slice(&response.body).unwrap();
         assert!(response.is_request_error && body.get("data").is_none());
         assert_eq!(body["errors"][0]["extensions"]["code"], code, "{query}");

@@ -21,6 +21,14 @@ fn syntax() {
         "{ echo(string: \"a) }",
         "}",
         "{ cat { id } } ]",
+        "{ cat(x 1) { id } }",
+        "{ cat(x) { id } }",
+        "{ cat(x: {a: 1}null) { id } }",
+        "{ cat(x: {a 1}) { id } }",
+        "{ cat(x: [{a: [1]}, {b}]) { id } }",
+        "{ cat @skip(if) { id } }",
+        "query ($a: JSON = {b}) { cat { id } }",
+        "query ($a: JSON = [{b: 1}] @d(c) ) { cat { id } }",
         "ä",
     ] {
         let errors = refusal(query);
@@ -28,6 +36,18 @@ fn syntax() {
     }
     let errors = refusal("{ cat {\n  id(: 1) } }");
     assert!(errors.starts_with("GRAPHQL_PARSE_FAILED 2:6 Syntax Error: "), "{errors}");
+    for (query, expected) in [
+        ("{ echo(string: \"a(b\",\n int ,) }", "2:7 Syntax Error: Expected \":\", found \")\"."),
+        ("{ echo(json: {a: {b c}}) }", "1:21 Syntax Error: Expected \":\", found Name \"c\"."),
+    ] {
+        assert_eq!(refusal(query), format!("GRAPHQL_PARSE_FAILED {expected}"), "{query}");
+    }
+    // Names that are followed by no colon, all of them where they may be.
+    let query = "query ($a: [Int!] = [1], $b: JSON = {c: [d, {e: f}]}) {
+        echo(int: 1 ints: $a json: {a: b, c: $b, d: [e f {g: h}], string: $b} boolean: true) @skip(if: false)
+        more: echo(string: \"\"\"(a b\"\"\", color: RED) # (a b)
+    }";
+    documents().prepare(query).unwrap();
 }
 
 #[test]
@@ -76,6 +96,36 @@ fn variables_fit_where_they_stand() {
 }
 
 #[test]
+fn fields_that_merge_have_the_same_lists() {
+    let conflict = |key| {
+        format!(
+            "Fields \"{key}\" conflict because they have differing arguments. Use different aliases on the fields to fetch \
+             both if this was intentional."
+        )
+    };
+    check("{ echo(ints: [1, 2]) echo(ints: [1]) }", &[&format!("1:22 {}", conflict("echo"))]);
+    check("{ echo(ints: []) echo(ints: [1]) }", &[&format!("1:18 {}", conflict("echo"))]);
+    check("{ a: echo(matrix: [[1]]) a: echo(matrix: [[1, 2]]) }", &[&format!("1:26 {}", conflict("a"))]);
+    let nested =
+        "{ echo(nested: {required: 1, list: [1]}) ...F } fragment F on Query { echo(nested: {required: 1, list: []}) }";
+    check(nested, &[&format!("1:71 {}", conflict("echo"))]);
+    let below =
+        "{ root { echo(ints: [1]) } ...F root { e: echo(ints: []) } } fragment F on Query { root { echo(ints: []) } }";
+    check(below, &[&format!("1:91 {}", conflict("echo"))]);
+    for fits in [
+        "{ echo(ints: [1, 2]) echo(ints: [1, 2]) other: echo(ints: [1]) }",
+        "{ echo(ints: [1]) root { echo(ints: [1, 2]) } }",
+        "{ node { ... on Cat { f: list(of: [1]) } ... on Dog { f: list(of: []) } } }",
+    ] {
+        documents().prepare(fits).unwrap_or_else(|errors| panic!("{fits}: {}", lines(&errors)));
+    }
+    check(
+        "{ node { ... on Cat { f: list(of: [1]) } ... on Cat { f: list(of: []) } } }",
+        &[&format!("1:55 {}", conflict("f"))],
+    );
+}
+
+#[test]
 fn input_objects() {
     let exactly = "OneOf Input Object \"By\" must specify exactly one key.";
     check("{ echo(by: {}) }", &[&format!("1:12 {exactly}")]);
@@ -85,6 +135,12 @@ fn input_objects() {
     check(
         "query ($i: ID) { echo(by: {id: $i}) }",
         &["1:32 Variable \"$i\" is of type \"ID\" but must be non-nullable to be used for OneOf Input Object \"By\"."],
+    );
+    // A default keeps it from being null, unless a null is sent for it, which is an error of the field.
+    documents().prepare("query ($i: ID = 1) { echo(by: {id: $i}) }").unwrap();
+    check(
+        "query ($i: ID = null) { echo(by: {id: $i}) }",
+        &["1:39 Variable \"$i\" is of type \"ID\" but must be non-nullable to be used for OneOf Input Object \"By\"."],
     );
     check(
         "{ echo(nested: {required: 1, required: 2}) }",
@@ -212,4 +268,25 @@ fn errors_as_json() {
         {"message": "broken", "extensions": {"code": "INTERNAL_SERVER_ERROR"}},
     ]});
     assert_eq!(String::from_utf8(response.body.to_vec()).unwrap(), expected.to_string());
+}
+
+#[test]
+fn lists_in_custom_scalars_may_hold_null() {
+    for query in [
+        "{ always(json: [null]) }",
+        "{ always(json: [[1, null], {a: [null]}], jsons: [[null], 1]) }",
+        "query ($j: JSON! = [null]) { always(json: $j) }",
+        "query ($j: JSON) { always(json: [$j, [$j]], jsons: [[$j]]) }",
+        "query { ...F } fragment F on Query { root { always(json: [null]) } }",
+    ] {
+        let prepared = documents().prepare(query);
+        assert!(prepared.is_ok(), "{query}: {}", lines(&prepared.unwrap_err()));
+    }
+    let null = "JSON cannot represent value: null";
+    let required = "1:3 Field \"always\" argument \"json\" of type \"JSON!\" is required, but it was not provided.";
+    check("{ always(json: null) }", &[required, &format!("1:16 {null}")]);
+    check("{ always(json: [null], jsons: [null]) }", &[&format!("1:32 {null}")]);
+    check("{ always(json: [null], more: [null]) }", &["1:24 Unknown argument \"more\" on field \"Query.always\"."]);
+    let used = "1:49 Variable \"$j\" of type \"JSON\" used in position expecting type \"JSON!\".";
+    check("query ($j: JSON) { always(json: [null], jsons: [$j]) }", &[used]);
 }

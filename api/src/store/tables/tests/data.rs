@@ -178,7 +178,7 @@ async fn event_names_of_webhooks_follow_a_rename() {
             let id = db.value(&format!("#{id}"));
             format!(
                 "INSERT INTO tandem_webhook (id, url, query, events, headers, ordering, max_in_flight, status, owner,
-                   principal, secret, position, sequence, created_at, updated_at, lease_until, lease_fence)
+                   principal, keys, position, sequence, created_at, updated_at, lease_until, lease_fence)
                  VALUES ({id}, '', '', {events}, '[]', 'NONE', 1, 'ENABLED', '', '', '', 0, 0, 0, 0, 0, 0)"
             )
         };

@@ -10,7 +10,7 @@ pub(crate) struct Migration;
 
 impl MigrationName for Migration {
     fn name(&self) -> &str {
-        "m2026_04_operations"
+        "m2026_06_operations"
     }
 }
 

@@ -1,0 +1,95 @@
+//! Commits what the workers have done, of all webhooks together.
+//!
+//! One commit is under way at a time; what finishes meanwhile makes up the next one. So the more there is to do, the fewer
+//! statements and commits a delivery costs.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::{Batch, Error, Lease, Ledger};
+use crate::store::writer;
+
+/// Webhooks of one commit.
+const MAX_WEBHOOKS: usize = 256;
+/// Outcomes after which a commit takes in no further webhook: the writer is there for mutations, too.
+const MAX_OUTCOMES: usize = 512;
+/// How long is waited after a failure of the database.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// The way to the committer. Cheap to clone.
+#[derive(Clone)]
+pub struct Committer {
+    queue: mpsc::Sender<Entry>,
+}
+
+struct Entry {
+    lease: Lease,
+    batch: Batch,
+    reply: oneshot::Sender<(Batch, bool)>,
+}
+
+impl Committer {
+    /// A committer, and what is to be run for it. That ends when the last clone is dropped and everything is committed.
+    pub fn new(ledger: Ledger) -> (Self, impl Future<Output = ()> + Send) {
+        let (queue, entries) = mpsc::channel(MAX_WEBHOOKS);
+        (Self { queue }, run(ledger, entries))
+    }
+
+    /// Commits a batch, however long it takes: repeating it changes nothing, and leaving it out would send again what was
+    /// accepted. `None`: the lease is lost, or the server ends.
+    pub async fn commit(&self, lease: Lease, batch: Batch) -> Option<Batch> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Entry { lease, batch, reply }).await.ok()?;
+        let (batch, is_held) = answer.await.ok()?;
+        is_held.then_some(batch)
+    }
+}
+
+async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
+    // What could not be committed with the others is tried alone, so that it cannot keep them from being committed.
+    let mut alone = JoinSet::new();
+    while let Some(first) = entries.recv().await {
+        let mut outcomes = first.batch.outcomes.len();
+        let mut some = vec![first];
+        while some.len() < MAX_WEBHOOKS
+            && outcomes < MAX_OUTCOMES
+            && let Ok(entry) = entries.try_recv()
+        {
+            outcomes += entry.batch.outcomes.len();
+            some.push(entry);
+        }
+        let parts: Vec<_> = some.iter().map(|entry| (&entry.lease, &entry.batch)).collect();
+        match ledger.commit_all(&parts).await {
+            Ok(held) => some.into_iter().zip(held).for_each(|(entry, is_held)| entry.answer(is_held)),
+            Err(error) => {
+                tracing::warn!(%error, "outcomes cannot be recorded; trying again");
+                some.into_iter().for_each(|entry| drop(alone.spawn(commit_alone(ledger.clone(), entry))));
+            }
+        }
+        while alone.try_join_next().is_some() {}
+    }
+    while alone.join_next().await.is_some() {}
+}
+
+async fn commit_alone(ledger: Ledger, entry: Entry) {
+    loop {
+        match ledger.commit(&entry.lease, &entry.batch).await {
+            Ok(is_held) => return entry.answer(is_held),
+            Err(Error::Writer(writer::Error::Closed)) => return entry.answer(false),
+            Err(error) => {
+                tracing::warn!(webhook.id = %entry.lease.webhook, %error, "outcomes cannot be recorded; trying again");
+                sleep(PAUSE_AFTER_ERROR).await;
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn answer(self, is_held: bool) {
+        // A worker that is gone needs no answer.
+        let _ = self.reply.send((self.batch, is_held));
+    }
+}
