@@ -13,6 +13,7 @@ pub mod http;
 pub mod live;
 pub mod log;
 pub mod metrics;
+pub mod retention;
 pub mod schema;
 pub mod store;
 pub mod webhook;

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::parts::{self, Options, Parts};
 use crate::auth::{Principal, Secret};
 use crate::catalog;
+use crate::retention;
 use crate::schema::Request;
 use crate::store::tables::Allowed;
 use crate::store::writer;
@@ -65,6 +66,7 @@ pub(crate) fn options(url: &str, resources: &str) -> Options {
         webhook_allow: AllowList::loopback(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        retention: retention::Settings::default(),
         webhooks: registry::Settings::default(),
         sending: Sending::default(),
         encryption: vault::Source::Given(Secret::new(ENCRYPTION_KEY)),

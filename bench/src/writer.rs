@@ -13,6 +13,7 @@ use serde_json::{Map, json};
 use tandem::app::parts::{self, Options};
 use tandem::auth::{Principal, Secret};
 use tandem::catalog::{self, Catalog, Datum, FieldId, ResourceId};
+use tandem::retention;
 use tandem::store::Writer;
 use tandem::store::tables::Allowed;
 use tandem::store::writer::{Command, Create, Mutation, Outcome, Settings};
@@ -63,6 +64,7 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        retention: retention::Settings::default(),
         webhooks: registry::Settings::default(),
         sending: Sending::default(),
         encryption: vault::Source::Given(Secret::new("A".repeat(43))),

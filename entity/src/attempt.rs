@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::DeliveryId;
+use crate::{DeliveryId, WebhookId};
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -32,6 +32,10 @@ pub struct Model {
     /// The beginning of the answer's body.
     #[sea_orm(column_type = "Text", nullable)]
     pub response_body: Option<String>,
+    /// The webhook of its delivery; null for attempts of older versions.
+    pub webhook_id: Option<WebhookId>,
+    /// Its number among the attempts of the webhook, in the order of their commits; null like the webhook.
+    pub ordinal: Option<i64>,
 }
 
 /// What it is related to.

@@ -29,6 +29,8 @@ pub struct Model {
     pub next_attempt_at: Option<i64>,
     /// Attempts made so far.
     pub attempts: i32,
+    /// Those of them that were made before its schedule began anew, by a replay.
+    pub attempts_before: i32,
     /// The body that is sent; null if it is to be rendered again.
     #[sea_orm(column_type = "Text", nullable)]
     pub body: Option<String>,

@@ -114,6 +114,12 @@ uuid_id!(
     "A new one; later ones sort after earlier ones."
 );
 uuid_id!(
+    /// The id of a replay: older events that are sent to a webhook again.
+    ReplayId,
+    new = now_v7,
+    "A new one; later ones sort after earlier ones."
+);
+uuid_id!(
     /// Which history the positions of a log belong to. Cursors of another epoch mean nothing.
     Epoch,
     new = new_v4,

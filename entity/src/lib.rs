@@ -13,8 +13,10 @@ pub mod head;
 pub mod idempotency;
 pub mod ids;
 pub mod lineage;
+pub mod replay;
 pub mod sequence;
+pub mod turn;
 pub mod vault;
 pub mod webhook;
 
-pub use ids::{DeliveryId, Epoch, EventId, Position, TransactionId, WebhookId};
+pub use ids::{DeliveryId, Epoch, EventId, Position, ReplayId, TransactionId, WebhookId};

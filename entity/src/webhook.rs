@@ -86,6 +86,24 @@ pub struct Model {
     pub verify_attempts: i32,
     /// When its receiver confirmed it.
     pub verified_at: Option<i64>,
+    /// When an attempt last succeeded; null if none has.
+    pub last_success_at: Option<i64>,
+    /// When an attempt last failed; null if none has.
+    pub last_failure_at: Option<i64>,
+    /// Code of the error of that failure, as in the API.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub last_error_code: Option<String>,
+    /// That error for people.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub last_error_message: Option<String>,
+    /// Since when it is about to be disabled if nothing succeeds; null if it is not.
+    pub warned_at: Option<i64>,
+    /// When the server disabled it; null if it is not disabled.
+    pub disabled_at: Option<i64>,
+    /// Attempts that were ever recorded: the ordinal of the newest one.
+    pub attempts: i64,
+    /// Grows when somebody has made a delivery due, so that the node that sends for it looks at once.
+    pub nudges: i64,
 }
 
 /// By hand, to leave out the secret, the values of headers, and the claims of the principal.

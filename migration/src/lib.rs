@@ -14,6 +14,7 @@ mod m2026_02_lineage;
 mod m2026_03_idempotency;
 mod m2026_04_webhook_keys;
 mod m2026_05_sending;
+mod m2026_06_operations;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_03_idempotency::Migration),
             Box::new(m2026_04_webhook_keys::Migration),
             Box::new(m2026_05_sending::Migration),
+            Box::new(m2026_06_operations::Migration),
         ]
     }
 

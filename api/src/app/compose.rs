@@ -27,6 +27,7 @@ pub async fn build(settings: &Settings, lifetime: &Lifetime) -> anyhow::Result<A
         webhook_allow: settings.webhook_allow(),
         webhook_schedule: settings.webhook.retry_schedule.clone(),
         webhook_timeout: settings.webhook.timeout,
+        retention: settings.retention.options(),
         webhooks: settings.registry(),
         sending: settings.signing.public_url.clone().unwrap_or_default(),
         encryption: settings.encryption_source()?,

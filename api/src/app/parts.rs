@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::Connection;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -12,16 +13,16 @@ use crate::catalog::Catalog;
 use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
 use crate::metrics::Metrics;
+use crate::retention::{self, Retention};
 use crate::schema::{self, Engine, EngineParts};
 use crate::store::tables::{self, Allowed, Plan};
-use crate::store::writer::idempotency;
 use crate::store::{Writer, statistics, writer};
 use crate::webhook::clock::Clock;
 use crate::webhook::egress::{AllowList, Guard};
 use crate::webhook::retry::Schedule;
 use crate::webhook::send::Sender;
 use crate::webhook::verification::Sending;
-use crate::webhook::{Dispatcher, Verifier, Wake, dispatcher, registry, vault};
+use crate::webhook::{Dispatcher, Replayer, Verifier, Wake, dispatcher, registry, replayer, vault};
 
 /// How long a server waits for the one before it to give up its SQLite file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -74,6 +75,8 @@ pub struct Options {
     pub webhook_schedule: Schedule,
     /// The deadline of one attempt.
     pub webhook_timeout: Duration,
+    /// What is kept for how long.
+    pub retention: retention::Settings,
     /// What may be set about the registering of webhooks.
     pub webhooks: registry::Settings,
     /// Who receivers know this system as.
@@ -114,11 +117,12 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     let (writer, writer_ended) = Writer::start(&database, Arc::clone(&catalog), hub.clone(), options.writer).await?;
     // What is in its queue is finished, even if the clients that asked for it are gone.
     tasks.spawn(writer_ended);
-    let cleaning = idempotency::clean(database.clone(), writer.clone(), shutdown.clone());
-    tasks.spawn(cleaning);
+    let retention = Retention::new(database.clone(), writer.clone(), options.retention, shutdown.clone());
+    tasks.spawn(retention.run());
     let metrics = Metrics::default();
     let vault = vault::unlock(&options.encryption, &database, &writer).await?;
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
+    let replays = Arc::new(Notify::new());
     let sender = Sender::new(guard.clone())?;
     let engine = Engine::new(EngineParts {
         catalog: Arc::clone(&catalog),
@@ -127,15 +131,28 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         hub: hub.clone(),
         guard,
         wake: wake.clone(),
+        sender: sender.clone(),
+        webhook_timeout: options.webhook_timeout,
+        replays: Arc::clone(&replays),
         vault: vault.clone(),
+        origin: options.sending.origin.clone(),
         webhooks: options.webhooks,
         debug_extensions,
     })?;
+    let replayer = Replayer::new(replayer::Parts {
+        database: database.clone(),
+        writer: writer.clone(),
+        hub: hub.clone(),
+        targets: engine.targets().clone(),
+        wake: wake.clone(),
+        replays,
+    });
+    tasks.spawn(replayer.run(shutdown.clone()));
     let verifier = Verifier::new(
         engine.registry().clone(),
         sender.clone(),
-        vault.clone(),
-        options.sending.clone(),
+        vault,
+        options.sending,
         options.webhook_schedule.clone(),
         options.webhook_timeout,
     );
@@ -145,7 +162,6 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     let settings = dispatcher::Settings {
         schedule: options.webhook_schedule,
         timeout: options.webhook_timeout,
-        origin: options.sending.origin,
         ..dispatcher::Settings::default()
     };
     let parts = dispatcher::Parts {
@@ -153,12 +169,11 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         writer: writer.clone(),
         hub: hub.clone(),
         catalog,
-        render: Arc::new(engine.renderer()),
+        targets: engine.targets().clone(),
         sender,
         wake,
         clock: Clock::read(&database).await?,
         metrics: metrics.clone(),
-        vault,
     };
     let (dispatcher, stop) = (Dispatcher::new(parts, settings), shutdown.clone());
     tasks.spawn(async move {

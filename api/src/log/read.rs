@@ -138,6 +138,34 @@ pub async fn matching(
     Ok(events)
 }
 
+/// The first and the last position that the log holds; `None` if it is empty.
+pub async fn bounds(database: &Database) -> Result<Option<(Position, Position)>, database::Error> {
+    let sql = "SELECT (SELECT MIN(position) FROM tandem_event), (SELECT MAX(position) FROM tandem_event)";
+    let records = database.query(Sql::text(database.dialect(), sql)).await?;
+    let Some(record) = records.first() else { return Ok(None) };
+    let bounds = record.int(0)?.zip(record.int(1)?);
+    bounds.map(|(first, last)| Ok((Position::new(first)?, Position::new(last)?))).transpose()
+}
+
+/// The position after which the events of this time and later begin, of those that the log holds. Events are written in
+/// the order of their times, but for what the clocks of nodes differ, so a few look-ups find it.
+pub async fn position_before(database: &Database, at: i64) -> Result<Position, database::Error> {
+    let Some((first, last)) = bounds(database).await? else { return Ok(head(database).await?.position) };
+    // Everything up to `low` is older, and nothing after `high` is.
+    let (mut low, mut high) = (first.get() - 1, last.get());
+    while low < high {
+        let middle = low + (high - low + 1) / 2;
+        let mut sql = Sql::text(database.dialect(), "SELECT at FROM tandem_event WHERE position = ");
+        sql.bind(middle);
+        match database.query(sql).await?.first() {
+            Some(record) if record.need_int(0)? >= at => high = middle - 1,
+            // One that is gone is older than all that are there.
+            Some(_) | None => low = middle,
+        }
+    }
+    Ok(Position::new(low)?)
+}
+
 fn decode(lineage: &Lineage, record: &Record) -> Result<Event, database::Error> {
     let corrupt = |what: &str| database::Error::Corrupt(format!("an event has an unknown {what}"));
     let position = Position::new(record.need_int(0)?)?;

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
+use http::HeaderValue;
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::core::{Core, database_error, position_error};
@@ -24,6 +25,7 @@ use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{OperationKind, Request, Response, Subscribed};
+use super::webhook_feeds::Feed;
 use super::webhooks::{self, Webhooks};
 use super::{debug, types};
 use crate::auth::Principal;
@@ -33,14 +35,19 @@ use crate::log::Hub;
 use crate::store::{AsOf, Writer};
 use crate::webhook::Wake;
 use crate::webhook::egress::Guard;
+use crate::webhook::group;
+use crate::webhook::operations::{self, Operations};
 use crate::webhook::registry::{self, Registry};
+use crate::webhook::send::Sender;
+use crate::webhook::target::Targets;
 use crate::webhook::vault::Vault;
 
 /// Runs GraphQL requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
-    registry: Registry,
+    operations: Operations,
+    targets: Targets,
     groups: Arc<Groups>,
     /// Whether responses have `extensions.debug`.
     debug_extensions: bool,
@@ -60,8 +67,16 @@ pub struct EngineParts {
     pub guard: Guard,
     /// Tells the dispatcher about changed webhooks.
     pub wake: Wake,
+    /// Sends pings.
+    pub sender: Sender,
+    /// The deadline of a ping, if its webhook has none of its own.
+    pub webhook_timeout: Duration,
+    /// Tells the replayer about new replays.
+    pub replays: Arc<Notify>,
     /// Seals the secrets of webhooks.
     pub vault: Vault,
+    /// What receivers that have allowed this system know it by.
+    pub origin: HeaderValue,
     /// What may be set about webhooks.
     pub webhooks: registry::Settings,
     /// Whether responses have `extensions.debug`.
@@ -94,32 +109,46 @@ impl Engine {
     /// # Errors
     /// If the types of the API cannot be made, which the checks of the resource file should have found.
     pub fn new(parts: EngineParts) -> Result<Self, Error> {
-        let EngineParts { catalog, database, writer, hub, guard, wake, vault, webhooks, debug_extensions } = parts;
+        let EngineParts { catalog, database, writer, hub, guard, wake, vault, webhooks, debug_extensions, .. } = parts;
         let documents = Documents::new(types::build(&catalog)?.sdl)?;
         let as_of = AsOf::new(database.clone(), Arc::clone(hub.lineage()));
         let core = Arc::new(Core { catalog, documents, database, writer, hub, as_of });
+        let render = Arc::new(Renderer { core: Arc::clone(&core) });
+        let webhook_groups = group::Groups::new(render.clone(), core.hub.clone(), Arc::clone(&core.catalog));
+        let targets = Targets::new(webhook_groups, vault.clone(), parts.origin);
         let registry = Registry::new(registry::Parts {
             database: core.database.clone(),
             writer: core.writer.clone(),
             catalog: Arc::clone(&core.catalog),
-            render: Arc::new(Renderer { core: Arc::clone(&core) }),
+            render,
             guard,
-            wake,
+            wake: wake.clone(),
             vault,
             settings: webhooks,
         });
+        let parts = operations::Parts {
+            database: core.database.clone(),
+            writer: core.writer.clone(),
+            hub: core.hub.clone(),
+            targets: targets.clone(),
+            sender: parts.sender,
+            timeout: parts.webhook_timeout,
+            wake,
+            replays: parts.replays,
+        };
+        let operations = Operations::new(registry, parts);
         let groups = Arc::new(Groups::new(Arc::clone(&core)));
-        Ok(Self { core, registry, groups, debug_extensions })
+        Ok(Self { core, operations, targets, groups, debug_extensions })
     }
 
     /// The webhooks.
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        self.operations.registry()
     }
 
-    /// What the dispatcher renders events with.
-    pub fn renderer(&self) -> Renderer {
-        Renderer { core: Arc::clone(&self.core) }
+    /// What is sent for each webhook.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
     }
 
     /// The kind of the operation that the request selects, or the response that says why there is none. Parses and
@@ -195,6 +224,10 @@ impl Engine {
 
     /// Starts a subscription, from where the request resumes, from its `after` argument, or from now.
     pub async fn subscribe(&self, request: Request, principal: Arc<Principal>) -> Result<Subscribed, Response> {
+        if let Some(feed) = Feed::open(&self.core, &self.operations, &request, &principal).await {
+            let feed = feed.map_err(|errors| request_error(&errors))?;
+            return Ok(Subscribed { cursor: feed.cursor(), items: feed.items() });
+        }
         let (follower, after) =
             follow(&self.core, &request, &principal, false).map_err(|errors| request_error(&errors))?;
         let hub = &self.core.hub;
@@ -271,7 +304,8 @@ impl Engine {
     }
 
     fn webhooks<'a>(&'a self, operation: &'a Operation<'a>, principal: &'a Arc<Principal>) -> Webhooks<'a> {
-        Webhooks { core: &self.core, registry: &self.registry, operation, principal }
+        let operations = &self.operations;
+        Webhooks { core: &self.core, registry: operations.registry(), operations, operation, principal }
     }
 
     /// The SDL of the API, as `schema.graphql` holds it.

@@ -267,7 +267,7 @@ pub(crate) async fn payload(core: &Core, follower: &Follower, event: &Event) -> 
 }
 
 /// A response of a subscription: what was rendered, and where to continue after it.
-fn response_body(rendered: &Rendered, cursor: &str) -> Vec<u8> {
+pub(crate) fn response_body(rendered: &Rendered, cursor: &str) -> Vec<u8> {
     let errors_bytes = rendered.errors.as_ref().map_or(0, Bytes::len);
     let mut body = Vec::with_capacity(rendered.data.len() + errors_bytes + cursor.len() + 64);
     body.extend_from_slice(b"{\"data\":");

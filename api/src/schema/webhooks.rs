@@ -3,27 +3,27 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use entity::delivery::Status as DeliveryStatus;
 use entity::webhook::{Ordering, Status};
-use entity::{DeliveryId, Position, WebhookId};
+use entity::{DeliveryId, WebhookId};
 use sea_orm::ActiveEnum;
 use serde_json::{Map, Value, json};
 
 use super::core::{Core, database_error, writer_error};
+use super::deliveries::{connection, delivery_object};
 use super::document::{ErrorCode, GraphqlError, Operation, Selected};
 use super::input;
 use super::plan::connection::page_size;
 use super::plan::context::{Arguments, bad_input};
 use super::plan::{Context, Output};
 use super::tree;
+use super::webhook_operations::health_object;
 use crate::auth::Principal;
 use crate::catalog::datum::{format_instant, now_micros};
 use crate::catalog::type_id;
-use crate::log::{Cursor, Event};
 use crate::store::writer::{Key, Violation};
-use crate::webhook::registry::{
-    self, Created, Delivery, DeliveryAttempt, Document, NewWebhook, Registry, Snapshot, WebhookPatch,
-};
+use crate::webhook::Operations;
+use crate::webhook::health::Report;
+use crate::webhook::registry::{self, Created, Delivery, Document, NewWebhook, Registry, Snapshot, WebhookPatch};
 use crate::webhook::retry::Schedule;
 use crate::webhook::row::Webhook;
 use crate::webhook::sending::{Sending, SendingInput};
@@ -32,6 +32,7 @@ use crate::webhook::sending::{Sending, SendingInput};
 pub(crate) struct Webhooks<'a> {
     pub(crate) core: &'a Core,
     pub(crate) registry: &'a Registry,
+    pub(crate) operations: &'a Operations,
     pub(crate) operation: &'a Operation<'a>,
     pub(crate) principal: &'a Arc<Principal>,
 }
@@ -54,12 +55,9 @@ pub(crate) fn charge(context: &Context<'_>, selected: &Selected<'_>) -> Result<(
             })
         }
         name => {
-            let payload = match name {
-                "createWebhook" => "CreateWebhookPayload",
-                "rotateWebhookSecret" => "RotateWebhookSecretPayload",
-                _ => "UpdateWebhookPayload",
-            };
-            let fields = operation.sub_fields(selected, payload);
+            let (first, rest) = name.split_at(1);
+            let payload = format!("{}{rest}Payload", first.to_ascii_uppercase());
+            let fields = operation.sub_fields(selected, &payload);
             fields
                 .iter()
                 .filter(|field| field.name == "webhook")
@@ -112,6 +110,9 @@ impl Webhooks<'_> {
                     (Ok(key), "createWebhook") => self.create(field, &input, key).await?,
                     (Ok(key), "updateWebhook") => self.update(field, &input, key).await?,
                     (Ok(key), "rotateWebhookSecret") => self.rotate(field, &input, key).await?,
+                    (Ok(key), "pingWebhook") => self.ping(field, &input, key).await?,
+                    (Ok(key), "retryDelivery") => self.retry(&input, key).await?,
+                    (Ok(key), "replayWebhook") => self.replay(field, &input, key).await?,
                     (Ok(key), _) => self.delete(&input, key).await?,
                 };
                 payload.insert("clientMutationId".to_owned(), json!(input.text("clientMutationId")));
@@ -149,21 +150,13 @@ impl Webhooks<'_> {
         ids: &[WebhookId],
     ) -> Result<HashMap<WebhookId, Value>, GraphqlError> {
         let found = self.registry.by_ids(self.principal, ids).await.map_err(|error| database_error(&error))?;
+        let reports = self.reports(std::slice::from_ref(selected), found.iter().map(|webhook| webhook.id)).await?;
         let mut objects = HashMap::with_capacity(found.len());
         for webhook in &found {
-            objects.insert(webhook.id, Value::Object(self.object(selected, &self.now(webhook)).await?));
+            let object = self.object_with(selected, &self.now(webhook), &reports).await?;
+            objects.insert(webhook.id, Value::Object(object));
         }
         Ok(objects)
-    }
-
-    /// The deliveries with these ids that the caller may see.
-    pub(crate) async fn deliveries_by_ids(
-        &self,
-        ids: &[DeliveryId],
-    ) -> Result<HashMap<DeliveryId, Value>, GraphqlError> {
-        let found = self.registry.deliveries_by_ids(self.principal, ids).await;
-        let found = found.map_err(|error| database_error(&error))?;
-        Ok(found.iter().map(|delivery| (delivery.id, Value::Object(delivery_object(delivery)))).collect())
     }
 
     async fn webhooks(&self, selected: &Selected<'_>, arguments: &Arguments) -> Result<Value, GraphqlError> {
@@ -180,22 +173,34 @@ impl Webhooks<'_> {
         let has_next = found.len() > limit as usize;
         found.truncate(limit as usize);
         let nodes = node_selection(self.operation, selected, "WebhookConnection", "WebhookEdge");
+        let reports = self.reports(&nodes, found.iter().map(|webhook| webhook.id)).await?;
         let mut rows = Vec::with_capacity(found.len());
         for webhook in &found {
             let mut object = Object::new();
             for selected in &nodes {
-                object.extend(self.object(selected, &self.now(webhook)).await?);
+                object.extend(self.object_with(selected, &self.now(webhook), &reports).await?);
             }
             rows.push((webhook_id(webhook.id), object));
         }
         Ok(connection(rows, has_next, after.is_some()))
     }
 
-    fn now(&self, webhook: &Webhook) -> Snapshot {
+    pub(super) fn now(&self, webhook: &Webhook) -> Snapshot {
         Snapshot::of(webhook, self.core.hub.tail())
     }
 
-    async fn object(&self, selected: &Selected<'_>, webhook: &Snapshot) -> Result<Object, GraphqlError> {
+    /// What is selected of a webhook.
+    pub(super) async fn object(&self, selected: &Selected<'_>, webhook: &Snapshot) -> Result<Object, GraphqlError> {
+        let reports = self.reports(std::slice::from_ref(selected), [webhook.id].into_iter()).await?;
+        self.object_with(selected, webhook, &reports).await
+    }
+
+    async fn object_with(
+        &self,
+        selected: &Selected<'_>,
+        webhook: &Snapshot,
+        reports: &HashMap<WebhookId, Report>,
+    ) -> Result<Object, GraphqlError> {
         let headers: Vec<_> = webhook.headers.iter().map(|name| json!({"name": name, "value": "(redacted)"})).collect();
         let variables = (!webhook.variables.is_empty()).then(|| webhook.variables.clone());
         let mut object = into_object(json!({
@@ -222,29 +227,14 @@ impl Webhooks<'_> {
         }));
         object.extend(sending_object(&webhook.sending));
         for field in self.operation.sub_fields(selected, "Webhook") {
-            if field.name == "deliveries" {
-                object.insert(tree::slot(&field), self.deliveries(&field, webhook.id).await?);
-            }
+            match field.name {
+                "deliveries" => object.insert(tree::slot(&field), self.deliveries(&field, webhook.id).await?),
+                "replays" => object.insert("replays".to_owned(), self.replays(webhook.id).await?),
+                "health" => object.insert("health".to_owned(), health_object(reports.get(&webhook.id))),
+                _ => None,
+            };
         }
         Ok(object)
-    }
-
-    async fn deliveries(&self, field: &Selected<'_>, webhook: WebhookId) -> Result<Value, GraphqlError> {
-        let arguments = Arguments(self.operation.arguments(field)?);
-        let (limit, _) = page_size(&arguments)?;
-        let status = arguments.text("status").and_then(|name| DeliveryStatus::try_from_value(&name.to_owned()).ok());
-        let before = arguments.text("after").map(|text| self.cursor(text)).transpose()?;
-        let found = self.registry.deliveries(self.principal, webhook, status, before, limit as usize + 1).await;
-        let mut found = found.map_err(|error| database_error(&error))?;
-        let has_next = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let rows = found.iter().map(|d| (self.core.hub.cursor(d.position), delivery_object(d))).collect();
-        Ok(connection(rows, has_next, before.is_some()))
-    }
-
-    fn cursor(&self, text: &str) -> Result<Position, GraphqlError> {
-        let refused = |_| GraphqlError::new(ErrorCode::CursorInvalid, "after is not a cursor of a list of deliveries.");
-        Cursor::decode(text).map(|cursor| cursor.position).map_err(refused)
     }
 
     async fn create(&self, field: &Selected<'_>, input: &Arguments, key: Option<Key>) -> Result<Object, GraphqlError> {
@@ -306,7 +296,7 @@ impl Webhooks<'_> {
         }
     }
 
-    async fn payload_object(
+    pub(super) async fn payload_object(
         &self,
         field: &Selected<'_>,
         payload: &str,
@@ -330,11 +320,11 @@ impl Webhooks<'_> {
     }
 }
 
-fn id(input: &Arguments) -> Option<WebhookId> {
+pub(super) fn id(input: &Arguments) -> Option<WebhookId> {
     type_id::parse_prefixed(Webhook::PREFIX, input.text("id")?).map(WebhookId)
 }
 
-fn webhook_id(webhook: WebhookId) -> String {
+pub(super) fn webhook_id(webhook: WebhookId) -> String {
     type_id::format(Webhook::PREFIX, webhook.get())
 }
 
@@ -384,7 +374,7 @@ fn headers(input: &Arguments) -> Option<Vec<(String, String)>> {
     Some(input.get("headers")?.as_array()?.iter().map(header).collect())
 }
 
-fn refused(error: registry::Error) -> Result<Object, GraphqlError> {
+pub(super) fn refused(error: registry::Error) -> Result<Object, GraphqlError> {
     match error {
         registry::Error::Refused(errors) => {
             let errors: Vec<_> = errors.iter().map(user_error).collect();
@@ -399,53 +389,12 @@ fn user_error(error: &Violation) -> Value {
     json!({"code": error.code.name(), "message": error.message, "path": error.path})
 }
 
-fn not_found() -> Object {
+pub(super) fn not_found() -> Object {
     let error = json!({"code": "NOT_FOUND", "message": "There is no such webhook.", "path": ["id"]});
     into_object(json!({"userErrors": [error]}))
 }
 
-fn connection(rows: Vec<(String, Object)>, has_next: bool, has_previous: bool) -> Value {
-    let (start, end) = (rows.first().map(|row| row.0.clone()), rows.last().map(|row| row.0.clone()));
-    let edges: Vec<_> = rows.iter().map(|(cursor, node)| json!({"cursor": cursor, "node": node})).collect();
-    let nodes: Vec<_> = rows.into_iter().map(|(_, node)| node).collect();
-    json!({
-        "edges": edges,
-        "nodes": nodes,
-        "pageInfo": {
-            "hasNextPage": has_next, "hasPreviousPage": has_previous, "startCursor": start, "endCursor": end
-        },
-    })
-}
-
-fn delivery_object(delivery: &Delivery) -> Object {
-    let attempts: Vec<_> = delivery.attempts.iter().map(attempt).collect();
-    into_object(json!({
-        "__typename": "Delivery",
-        "id": type_id::format(Delivery::PREFIX, delivery.id.get()),
-        "messageId": type_id::format(Event::PREFIX, delivery.message.get()),
-        "type": delivery.event,
-        "sequence": delivery.sequence.map(|number| number.to_string()),
-        "status": delivery.status.to_value(),
-        "nextAttemptAt": delivery.next_attempt_at.map(format_instant),
-        "body": delivery.body,
-        "attempts": attempts,
-    }))
-}
-
-fn attempt(attempt: &DeliveryAttempt) -> Value {
-    let error = attempt.error.as_ref().map(|e| json!({"code": e.code.name(), "message": e.message}));
-    json!({
-        "number": attempt.number,
-        "startedAt": format_instant(attempt.started_at),
-        "durationMs": attempt.duration_ms,
-        "statusCode": attempt.status_code,
-        "address": attempt.address,
-        "error": error,
-        "responseBody": attempt.response_body,
-    })
-}
-
-fn into_object(value: Value) -> Object {
+pub(super) fn into_object(value: Value) -> Object {
     match value {
         Value::Object(object) => object,
         _ => Object::new(),

@@ -10,6 +10,7 @@ pub mod statistics;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+pub mod turn;
 pub mod validate;
 pub mod writer;
 

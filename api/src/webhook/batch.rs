@@ -103,6 +103,7 @@ mod tests {
             event: "product.updated".into(),
             sequence: Some(position),
             number: 1,
+            before: 0,
             body: message.body(),
             node: None,
             batch: None,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::WebhookId;
-use http::HeaderValue;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
@@ -16,16 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::gauges::Counters;
-use super::group::Groups;
 use super::ledger::committer::Committer;
 use super::ledger::{self, LEASE, Ledger, Listed};
 use super::registry::events;
-use super::render::Render;
 use super::retry::Schedule;
 use super::row::Webhook;
 use super::send::Sender;
-use super::target::{Target, TargetError};
-use super::vault::Vault;
+use super::target::{Target, TargetError, Targets};
 use super::wake::Wake;
 use super::worker::{self, Shared};
 use crate::catalog::Catalog;
@@ -49,8 +45,8 @@ pub struct Parts {
     pub hub: Hub,
     /// Names the resources.
     pub catalog: Arc<Catalog>,
-    /// Runs the documents.
-    pub render: Arc<dyn Render>,
+    /// What is sent for each webhook.
+    pub targets: Targets,
     /// Sends the messages.
     pub sender: Sender,
     /// Shared with the registry.
@@ -59,8 +55,6 @@ pub struct Parts {
     pub clock: Clock,
     /// Shows how the webhooks fare.
     pub metrics: Metrics,
-    /// Opens the keys of webhooks.
-    pub vault: Vault,
 }
 
 /// What may be set.
@@ -75,8 +69,6 @@ pub struct Settings {
     pub grace: Duration,
     /// Requests of all webhooks at the same time, besides one for each webhook.
     pub max_in_flight: usize,
-    /// What receivers that have allowed this system know it by.
-    pub origin: HeaderValue,
 }
 
 impl Default for Settings {
@@ -86,7 +78,6 @@ impl Default for Settings {
             timeout: Duration::from_secs(15),
             grace: Duration::from_secs(10),
             max_in_flight: 2048,
-            origin: HeaderValue::from_static("localhost"),
         }
     }
 }
@@ -95,10 +86,8 @@ impl Default for Settings {
 pub struct Dispatcher {
     shared: Arc<Shared>,
     catalog: Arc<Catalog>,
-    groups: Groups,
+    targets: Targets,
     wake: Wake,
-    vault: Vault,
-    origin: HeaderValue,
     /// Webhooks whose secrets this process cannot read, as they were when it tried.
     unreadable: HashMap<WebhookId, i64>,
     grace: Duration,
@@ -113,6 +102,7 @@ pub struct Dispatcher {
 struct Running {
     /// Of the row that its target was made from.
     updated_at: i64,
+    nudges: i64,
     target: watch::Sender<Arc<Target>>,
     stop: CancellationToken,
     task: AbortHandle,
@@ -133,16 +123,14 @@ impl Dispatcher {
             schedule: settings.schedule,
             timeout: settings.timeout,
             clock: parts.clock,
-            counters: Counters::new(&parts.metrics, parts.hub.clone()),
+            counters: Counters::new(&parts.metrics, parts.hub),
             permits: Arc::new(Semaphore::new(settings.max_in_flight)),
         };
         Self {
             shared: Arc::new(shared),
-            groups: Groups::new(parts.render, parts.hub, Arc::clone(&parts.catalog)),
+            targets: parts.targets,
             catalog: parts.catalog,
             wake: parts.wake,
-            vault: parts.vault,
-            origin: settings.origin,
             unreadable: HashMap::new(),
             grace: settings.grace,
             _committing: committer_task,
@@ -241,8 +229,19 @@ impl Dispatcher {
                 Some(running) if running.updated_at != listed.updated_at => self.change(listed).await?,
                 Some(_) => {}
             }
+            self.nudge(listed);
         }
         Ok(())
+    }
+
+    /// Has a worker look for due deliveries, if somebody has made one due.
+    fn nudge(&mut self, listed: Listed) {
+        if let Some(running) = self.running.get_mut(&listed.id)
+            && running.nudges != listed.nudges
+        {
+            running.nudges = listed.nudges;
+            running.target.send_modify(|_| ());
+        }
     }
 
     async fn start(&mut self, listed: Listed) -> Result<(), ledger::Error> {
@@ -250,7 +249,7 @@ impl Dispatcher {
         let (target, targets) = watch::channel(target);
         let stop = CancellationToken::new();
         let task = self.workers.spawn(worker::run(Arc::clone(&self.shared), listed.id, targets, stop.clone()));
-        self.running.insert(listed.id, Running { updated_at, target, stop, task });
+        self.running.insert(listed.id, Running { updated_at, nudges: listed.nudges, target, stop, task });
         Ok(())
     }
 
@@ -273,12 +272,12 @@ impl Dispatcher {
     /// process may read its secrets.
     async fn target(&mut self, id: WebhookId) -> Result<Option<(i64, Arc<Target>)>, ledger::Error> {
         let Some(mut webhook) = self.shared.ledger.load(id).await? else { return Ok(None) };
-        let mut target = Target::new(&webhook, &self.groups, &self.vault, &self.origin);
+        let mut target = self.targets.of(&webhook);
         if matches!(target, Err(TargetError::Invalid(_)))
             && let Some(query) = self.rewritten(&webhook)
         {
             webhook.query = query;
-            target = Target::new(&webhook, &self.groups, &self.vault, &self.origin);
+            target = self.targets.of(&webhook);
             if target.is_ok() {
                 tracing::info!(webhook.id = %id, "the document of a webhook is written anew from its events");
                 self.shared.ledger.rewrite(id, webhook.updated_at, &webhook.query).await?;

@@ -94,6 +94,11 @@ impl Gauges {
         self.pending.fetch_add(more, Ordering::Relaxed);
     }
 
+    /// So many deliveries are pending.
+    pub fn set_pending(&self, count: i64) {
+        self.pending.store(count, Ordering::Relaxed);
+    }
+
     /// Everything up to here is durable.
     pub fn handled(&self, position: Position) {
         self.position.store(position.get(), Ordering::Relaxed);

@@ -79,6 +79,8 @@ pub struct Listed {
     pub id: WebhookId,
     /// Differs whenever something about it has changed.
     pub updated_at: i64,
+    /// Differs whenever somebody has made a delivery due.
+    pub nudges: i64,
     /// Whether this process may claim it, or holds it already.
     pub is_free: bool,
     /// Whether this process holds it.
@@ -102,12 +104,21 @@ pub struct Job {
     pub sequence: Option<i64>,
     /// Number of the attempt, from 1.
     pub number: u32,
+    /// Attempts before the schedule began anew; they do not count in it.
+    pub before: u32,
     /// What is sent: UTF-8.
     pub body: Bytes,
     /// The row that has changed, if the message takes part in an order.
     pub node: Option<Uuid>,
     /// The batch that it was last sent in.
     pub batch: Option<Uuid>,
+}
+
+impl Job {
+    /// Which attempt of the present schedule it is, from 1.
+    pub fn number_in_schedule(&self) -> u32 {
+        self.number.saturating_sub(self.before)
+    }
 }
 
 /// What came of a message and what follows from it.
@@ -151,7 +162,7 @@ impl Ledger {
             let mut sql = self.sql("SELECT id, updated_at, CAST(CASE WHEN ");
             self.push_free(&mut sql);
             sql.push(" THEN 1 ELSE 0 END AS bigint), CAST(CASE WHEN lease_holder = ").bind(self.holder);
-            sql.push(" THEN 1 ELSE 0 END AS bigint) FROM tandem_webhook WHERE status = 'ENABLED'");
+            sql.push(" THEN 1 ELSE 0 END AS bigint), nudges FROM tandem_webhook WHERE status = 'ENABLED'");
             if let Some(last) = all.last() {
                 sql.push(" AND id > ").bind(last.id.get());
             }
@@ -163,6 +174,7 @@ impl Ledger {
                     updated_at: record.need_int(1)?,
                     is_free: record.need_int(2)? != 0,
                     is_mine: record.need_int(3)? != 0,
+                    nudges: record.need_int(4)?,
                 });
             }
             if records.len() < PAGE {
@@ -331,8 +343,9 @@ impl Lease {
 }
 
 fn push_disable(sql: &mut Sql, reason: &str) {
+    let now = now_micros();
     sql.push("UPDATE tandem_webhook SET status = 'DISABLED', status_reason = ").bind(reason);
-    sql.push(", updated_at = ").bind(now_micros());
+    sql.push(", disabled_at = ").bind(now).push(", updated_at = ").bind(now);
 }
 
 #[cfg(test)]

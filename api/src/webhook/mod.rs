@@ -11,6 +11,7 @@
 //! - [`verification`]: asks receivers whether they want the events
 //! - [`retry`], [`outcome`]: when it is sent again, and when no more
 //! - [`gauges`]: how webhooks fare, in numbers
+//! - [`operations`], [`replayer`], [`health`]: what owners and operators do and see
 
 pub mod batch;
 pub mod clock;
@@ -19,15 +20,18 @@ pub mod egress;
 pub mod failure;
 pub mod gauges;
 pub mod group;
+pub mod health;
 pub mod keys;
 pub mod ledger;
 pub mod message;
+pub mod operations;
 pub mod order;
 pub mod outcome;
 pub mod pace;
 pub mod reader;
 pub mod registry;
 pub mod render;
+pub mod replayer;
 pub mod retry;
 pub mod row;
 pub mod send;
@@ -43,7 +47,9 @@ pub mod window;
 mod worker;
 
 pub use dispatcher::Dispatcher;
+pub use operations::Operations;
 pub use registry::Registry;
+pub use replayer::Replayer;
 pub use row::Webhook;
 pub use verification::Verifier;
 pub use wake::Wake;

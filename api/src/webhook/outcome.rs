@@ -10,6 +10,8 @@ use super::send::Attempt;
 pub const MAX_UNHEALTHY: Duration = Duration::from_secs(5 * 24 * 3600);
 /// … and this many failures.
 pub const MAX_FAILURES: i32 = 10;
+/// Its owner is warned after half of both.
+const WARNED_AFTER: (Duration, i32) = (Duration::from_secs(60 * 3600), 5);
 /// The status by which a receiver says that it wants no more messages.
 const GONE: u16 = 410;
 
@@ -61,6 +63,18 @@ impl Health {
             first_failure_at: self.first_failure_at.or(Some(attempt.ended_at())),
             failures: self.failures.saturating_add(1),
         }
+    }
+
+    /// Whether the webhook will be disabled if nothing succeeds, and its owner is to be warned.
+    pub fn is_at_risk(&self, now: i64) -> bool {
+        let (after, failures) = WARNED_AFTER;
+        let unhealthy_for = self.first_failure_at.map_or(0, |first| now.saturating_sub(first));
+        self.failures >= failures && unhealthy_for >= after.as_micros() as i64
+    }
+
+    /// When the webhook is disabled at the earliest if nothing succeeds; `None` while nothing fails.
+    pub fn disabled_at_earliest(&self) -> Option<i64> {
+        Some(self.first_failure_at?.saturating_add(MAX_UNHEALTHY.as_micros() as i64))
     }
 
     /// Why the webhook is to be disabled after this attempt, in words for its owner; `None` if it goes on.
@@ -125,6 +139,7 @@ mod tests {
             let failure = attempt(i * day, Some(500));
             health = health.after(&failure);
             assert_eq!(health.verdict(&failure), None, "{i}");
+            assert_eq!(health.is_at_risk(failure.ended_at()), i >= 4, "{i}");
         }
         let success = attempt(9 * day, Some(200));
         assert_eq!(health.after(&success), Health::default());
@@ -136,6 +151,7 @@ mod tests {
         for _ in 0..1000 {
             health = health.after(&burst);
             assert_eq!(health.verdict(&burst), None);
+            assert!(!health.is_at_risk(burst.ended_at()));
         }
         assert!(Health::default().verdict(&attempt(0, Some(410))).is_some());
     }

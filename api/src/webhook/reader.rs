@@ -12,6 +12,7 @@ use entity::{EventId, Position};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use super::group::Rendering;
 use super::ledger::Recorded;
 use super::message::Message;
 use super::render::RenderError;
@@ -150,24 +151,28 @@ impl Reader {
             }
         };
         let Some(rendered) = rendered else { return Ok(None) };
-        let body = Message {
-            event: &rendered.event,
-            occurred_at: event.at,
-            cursor: &rendered.cursor,
-            sequence: Some(sequence),
-            data: &rendered.data,
-            errors: rendered.errors.as_deref(),
-        }
-        .body();
-        let event_name = Arc::clone(&rendered.event);
+        let body = message_body(event, Some(sequence), &rendered);
         Ok(Some(Fresh {
             position: event.position,
             sequence,
             message: event.id,
-            event: event_name,
+            event: Arc::clone(&rendered.event),
             node: event.row_id,
             at: event.at,
             body,
         }))
     }
+}
+
+/// The body of the message about an event.
+pub(super) fn message_body(event: &Event, sequence: Option<i64>, rendering: &Rendering) -> Bytes {
+    let message = Message {
+        event: &rendering.event,
+        occurred_at: event.at,
+        cursor: &rendering.cursor,
+        sequence,
+        data: &rendering.data,
+        errors: rendering.errors.as_deref(),
+    };
+    message.body()
 }

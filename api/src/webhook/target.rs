@@ -57,12 +57,31 @@ pub enum TargetError {
     Sealed(#[from] OpenError),
 }
 
-impl Target {
-    /// Makes it of the row.
+/// Makes the targets of webhooks. Cheap to clone.
+#[derive(Clone)]
+pub struct Targets {
+    groups: Arc<Groups>,
+    vault: Vault,
+    origin: HeaderValue,
+}
+
+impl Targets {
+    /// Sends as this origin what these groups render.
+    pub fn new(groups: Groups, vault: Vault, origin: HeaderValue) -> Self {
+        Self { groups: Arc::new(groups), vault, origin }
+    }
+
+    /// The target of a webhook.
     ///
     /// # Errors
-    /// Why nothing can be sent for this webhook.
-    pub fn new(webhook: &Webhook, groups: &Groups, vault: &Vault, origin: &HeaderValue) -> Result<Self, TargetError> {
+    /// Why nothing can be sent for it.
+    pub fn of(&self, webhook: &Webhook) -> Result<Target, TargetError> {
+        Target::new(webhook, &self.groups, &self.vault, &self.origin)
+    }
+}
+
+impl Target {
+    fn new(webhook: &Webhook, groups: &Groups, vault: &Vault, origin: &HeaderValue) -> Result<Self, TargetError> {
         let group = groups.of(webhook).map_err(|refusals| {
             let messages: Vec<_> = refusals.into_iter().map(|refusal| refusal.message).collect();
             TargetError::Invalid(format!("the document is no longer valid: {}", messages.join("; ")))
@@ -110,7 +129,8 @@ impl Target {
         self.signed(&type_id::format(Event::PREFIX, message.get()), body.clone(), timeout)
     }
 
-    fn signed(&self, id: &str, body: Bytes, timeout: Duration) -> Outbound {
+    /// One request with this `webhook-id`, signed now.
+    pub fn signed(&self, id: &str, body: Bytes, timeout: Duration) -> Outbound {
         let mut headers = message::headers(id, now_micros() / 1_000_000, &body, &self.keys, &self.headers);
         if let Some(origin) = &self.origin {
             headers.insert(REQUEST_ORIGIN, origin.clone());

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::{EventId, Position, TransactionId, WebhookId};
+use http::HeaderValue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,10 +20,12 @@ pub use self::receiver::{Received, Receiver};
 use super::clock::Clock;
 use super::dispatcher::{Dispatcher, Parts, Settings};
 use super::egress::{AllowList, Guard};
+use super::group::Groups;
 use super::keys::Signer;
 use super::registry::{self, Document, NewWebhook, Registry};
 use super::send::Sender;
 use super::sending::SendingInput;
+use super::target::Targets;
 use super::vault::Vault;
 use super::{Wake, Webhook};
 use crate::auth::Principal;
@@ -230,6 +233,12 @@ impl Fixture {
         self.start(Clock::starting_at(now_micros()), settings)
     }
 
+    /// What is sent for each webhook.
+    pub fn targets(&self) -> Targets {
+        let groups = Groups::new(Arc::new(FakeRender), self.hub.clone(), Arc::clone(&self.catalog));
+        Targets::new(groups, self.vault.clone(), HeaderValue::from_static("localhost"))
+    }
+
     fn start(&self, clock: Clock, settings: Settings) -> Dispatching {
         let metrics = Metrics::default();
         let parts = Parts {
@@ -237,12 +246,11 @@ impl Fixture {
             writer: self.writer.clone(),
             hub: self.hub.clone(),
             catalog: Arc::clone(&self.catalog),
-            render: Arc::new(FakeRender),
+            targets: self.targets(),
             sender: Sender::new(Guard::new(AllowList::loopback())).unwrap(),
             wake: self.wake.clone(),
             clock,
             metrics: metrics.clone(),
-            vault: self.vault.clone(),
         };
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();

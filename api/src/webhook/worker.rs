@@ -99,6 +99,8 @@ pub(super) struct Worker {
     committed: Progress,
     flush_at: Option<Instant>,
     gauges: Arc<Gauges>,
+    /// Others may have put deliveries in line since they were counted.
+    must_count: bool,
 }
 
 /// The worker cannot go on; another one starts from what is committed.
@@ -204,6 +206,7 @@ impl Worker {
             committed: claimed.progress,
             flush_at: None,
             gauges,
+            must_count: false,
         }
     }
 
@@ -237,7 +240,10 @@ impl Worker {
                     }
                 }
                 // The webhook has changed, or somebody has made a delivery due.
-                Ok(()) = self.target.changed() => self.next_due = 0,
+                Ok(()) = self.target.changed() => {
+                    self.next_due = 0;
+                    self.must_count = true;
+                }
             }
         }
     }

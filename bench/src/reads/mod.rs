@@ -18,6 +18,7 @@ use clap::Args;
 use tandem::app::parts::{self, Options, Parts};
 use tandem::auth::Secret;
 use tandem::catalog;
+use tandem::retention;
 use tandem::store::tables::Allowed;
 use tandem::store::writer::Settings;
 use tandem::webhook::egress::AllowList;
@@ -117,6 +118,7 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
         webhook_allow: AllowList::none(),
         webhook_schedule: Schedule::default(),
         webhook_timeout: Duration::from_secs(15),
+        retention: retention::Settings::default(),
         webhooks: registry::Settings::default(),
         sending: Sending::default(),
         encryption: vault::Source::Given(Secret::new("A".repeat(43))),

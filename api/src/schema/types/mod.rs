@@ -21,6 +21,7 @@ mod resources;
 mod roots;
 mod sdl;
 mod shared;
+mod webhook_operations;
 mod webhooks;
 
 #[cfg(test)]
@@ -74,6 +75,7 @@ pub fn build(catalog: &Catalog) -> Result<Api, Error> {
     }
     shared::add_changes(&mut builder);
     webhooks::add(&mut builder);
+    webhook_operations::add(&mut builder);
     shared::add_common(&mut builder);
     filters::add_columns(&mut builder, catalog);
     shared::add_order_direction(&mut builder);

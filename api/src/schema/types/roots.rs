@@ -6,7 +6,7 @@ use super::builder::{Builder, Output, input, output};
 use super::describe::{a, words};
 use super::names::{self, Names};
 use super::shared;
-use super::{MUTATION, QUERY, SUBSCRIPTION, resources};
+use super::{MUTATION, QUERY, SUBSCRIPTION, resources, webhook_operations};
 
 pub(super) fn add_query(builder: &mut Builder, catalog: &Catalog) {
     let mut fields = vec![
@@ -84,6 +84,9 @@ pub(super) fn add_mutation(builder: &mut Builder, catalog: &Catalog) {
     let text = "Gives a webhook a new secret; for some time the one before signs as well.";
     let (input, payload) = ("RotateWebhookSecretInput", "RotateWebhookSecretPayload");
     fields.push(mutation("rotateWebhookSecret", input, payload, text.to_owned()));
+    for (field, ty, text) in webhook_operations::MUTATIONS {
+        fields.push(mutation(field, &format!("{ty}Input"), &format!("{ty}Payload"), text.to_owned()));
+    }
     builder.object(
         MUTATION,
         "What can be done. Each mutation is one transaction, and its events are part of it.",
@@ -132,7 +135,12 @@ pub(super) fn add_subscription(builder: &mut Builder, catalog: &Catalog) {
         output("changes", "Change!", "The changes of all resources, in log order, as far as the caller may see them.")
             .arguments(shared::log_arguments().into_iter().chain([after()])),
     );
-    builder.subscription(SUBSCRIPTION, "What can be followed, in the order of the log.", fields);
+    fields.extend(webhook_operations::subscriptions());
+    builder.subscription(
+        SUBSCRIPTION,
+        "What can be followed: changes in the order of the log, and what becomes of webhooks.",
+        fields,
+    );
 }
 
 fn roots(catalog: &Catalog) -> impl Iterator<Item = (&Resource, Names)> {

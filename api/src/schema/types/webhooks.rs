@@ -13,7 +13,12 @@ pub(super) fn add(builder: &mut Builder) {
 
 fn add_webhook(builder: &mut Builder) {
     let page = shared::forward_arguments();
-    let status = input("status", "DeliveryStatus", "Only deliveries with this status.");
+    let filters = [
+        input("status", "DeliveryStatus", "Only deliveries with this status."),
+        input("event", "String", "Only deliveries of events with this name, such as `order_line.updated`."),
+        input("since", "DateTime", "Only deliveries that began at this time or later, to the millisecond."),
+        input("until", "DateTime", "Only deliveries that began before this time."),
+    ];
     let fields = vec![
         output("id", "ID!", "The id of the webhook."),
         output("url", "String!", "Where events are POSTed to."),
@@ -64,8 +69,14 @@ fn add_webhook(builder: &mut Builder) {
         ),
         output("createdAt", "DateTime!", "When it was registered."),
         output("updatedAt", "DateTime!", "When it was last changed by a mutation or disabled by the server."),
-        output("deliveries", "DeliveryConnection!", "What became of its events, newest first.")
-            .arguments([status].into_iter().chain(page)),
+        output("health", "WebhookHealth", "How it fares; null if it has just been deleted."),
+        output(
+            "deliveries",
+            "DeliveryConnection!",
+            "What became of its events, newest first. They are kept for 14 days, unless the server is told otherwise.",
+        )
+        .arguments(filters.into_iter().chain(page)),
+        output("replays", "[WebhookReplay!]!", "Its replays, newest first, at most 20."),
     ];
     let description =
         "A URL to which changes are POSTed, signed as Standard Webhooks say and retried until they arrive.";

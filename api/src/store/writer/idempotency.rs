@@ -16,7 +16,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use entity::Position;
 use serde_json::{Map, Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::violation::{Code, Violation};
 use super::{Error as WriterError, Writer};
@@ -32,9 +31,6 @@ pub const MAX_KEY_LENGTH: usize = 255;
 
 /// Fields of an input that do not make it another one.
 const NOT_COMPARED: [&str; 2] = ["idempotencyKey", "clientMutationId"];
-
-/// How often old records are looked for.
-const CLEANING_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// Records that one piece of work removes, so that no mutation waits for many of them.
 const CLEANED_AT_ONCE: u64 = 500;
@@ -363,23 +359,11 @@ impl KeyReused {
     }
 }
 
-/// Removes records that are too old, a few at a time, until it is told to stop.
-pub async fn clean(database: Database, writer: Writer, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            result = clean_once(&database, &writer, now_micros()) => if let Err(error) = result {
-                tracing::warn!(%error, "old idempotency keys could not be removed; trying again later");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(CLEANING_INTERVAL) => {}
-        }
-    }
-}
-
-pub(super) async fn clean_once(database: &Database, writer: &Writer, now: i64) -> Result<(), WriterError> {
+/// Removes records that are too old, a few at a time.
+///
+/// # Errors
+/// If the database cannot be written. What was removed before stays removed.
+pub async fn clean_once(database: &Database, writer: &Writer, now: i64) -> Result<(), WriterError> {
     loop {
         let mut sql = Sql::text(
             database.dialect(),

@@ -4,8 +4,6 @@
 //! rows. Each row that is written is joined to its webhook's row as this process holds it, so a batch whose lease is lost
 //! writes nothing, whatever the others do.
 
-use std::sync::Arc;
-
 use sea_orm::ActiveEnum;
 use uuid::Uuid;
 
@@ -41,12 +39,36 @@ pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (
     let (recorded, new): (Vec<_>, Vec<_>) = all.iter().partition(|(_, outcome)| outcome.job.is_recorded);
     statements.extend(chunks(&new).map(|some| writing.insert_deliveries(some)));
     statements.extend(chunks(&recorded).map(|some| writing.update_deliveries(some)));
-    let attempts: Vec<_> = all.iter().filter_map(|(lease, o)| Some((*lease, &o.job, o.attempt.as_ref()?))).collect();
+    let attempts: Vec<_> = entries.iter().flat_map(|(lease, batch)| numbered(lease, batch)).collect();
     statements.extend(chunks(&attempts).map(|some| writing.insert_attempts(some)));
     for (lease, batch) in entries {
         statements.extend(batch.released.iter().map(|release| writing.release(lease, batch, *release)));
     }
     (statements, positions)
+}
+
+/// An attempt that is to be recorded.
+struct Recording<'a> {
+    lease: &'a Lease,
+    job: &'a Job,
+    attempt: &'a Attempt,
+    /// How many attempts of the webhook come after it in the commit.
+    later: i64,
+}
+
+fn numbered<'a>(lease: &'a Lease, batch: &'a Batch) -> impl Iterator<Item = Recording<'a>> {
+    let count = attempts(batch).count();
+    attempts(batch).enumerate().map(move |(i, (job, attempt))| Recording {
+        lease,
+        job,
+        attempt,
+        later: (count - 1 - i) as i64,
+    })
+}
+
+/// What was sent of a batch.
+fn attempts(batch: &Batch) -> impl Iterator<Item = (&Job, &Attempt)> {
+    batch.outcomes.iter().filter_map(|outcome| Some((&outcome.job, outcome.attempt.as_deref()?)))
 }
 
 /// Rows of one statement. A few sizes only, so that a few prepared statements serve every commit.
@@ -87,11 +109,26 @@ impl Writing {
     fn advance(&self, entries: &[Entry<'_>]) -> Sql {
         let mut sql = Sql::new(self.dialect);
         sql.push("UPDATE tandem_webhook AS w SET position = v.column3, sequence = v.column4, ");
-        sql.push("first_failure_at = v.column5, failures = v.column6");
+        sql.push("first_failure_at = v.column5, failures = v.column6, attempts = w.attempts + v.column7, ");
+        sql.push("last_success_at = COALESCE(v.column8, w.last_success_at), ");
+        sql.push("last_failure_at = COALESCE(v.column9, w.last_failure_at), ");
+        sql.push("last_error_code = CASE WHEN v.column9 IS NULL THEN w.last_error_code ELSE v.column10 END, ");
+        sql.push("last_error_message = CASE WHEN v.column9 IS NULL THEN w.last_error_message ELSE v.column11 END, ");
+        sql.push("warned_at = CASE WHEN v.column6 = 0 THEN NULL WHEN v.column12 = 1 THEN COALESCE(w.warned_at, ");
+        sql.bind(self.now).push(") ELSE w.warned_at END");
         self.push_values(&mut sql, entries, |sql, (lease, batch)| {
             sql.bind(lease.webhook.get()).push(", ").bind(lease.fence);
             sql.push(", ").bind(batch.progress.position.get()).push(", ").bind(batch.progress.sequence);
             sql.push(", ").bind(batch.health.first_failure_at).push(", ").bind(batch.health.failures);
+            sql.push(", ").bind(attempts(batch).count() as i64);
+            let latest = |is_success| attempts(batch).map(|(_, a)| a).filter(move |a| a.is_success() == is_success);
+            let failure = latest(false).max_by_key(|attempt| attempt.ended_at());
+            let error = failure.and_then(|attempt| attempt.error.as_ref());
+            sql.push(", ").bind(latest(true).map(Attempt::ended_at).max());
+            sql.push(", ").bind(failure.map(Attempt::ended_at));
+            sql.push(", ").bind(error.map(|error| error.code.name().to_owned()));
+            sql.push(", ").bind(error.map(|error| error.message.clone()));
+            sql.push(", ").bind(i64::from(batch.health.is_at_risk(self.now)));
         });
         sql.push(" WHERE w.id = v.column1");
         self.push_fence(&mut sql, "column2");
@@ -136,12 +173,14 @@ impl Writing {
         sql
     }
 
-    fn insert_attempts(&self, attempts: &[(&Lease, &Job, &Arc<Attempt>)]) -> Sql {
+    /// The webhook's row, which is locked, has counted them already: so their ordinals are in the order of the commits.
+    fn insert_attempts(&self, attempts: &[Recording<'_>]) -> Sql {
         let mut sql = Sql::new(self.dialect);
         sql.push("INSERT INTO tandem_attempt (delivery_id, number, started_at, duration_ms, status_code, address, ");
-        sql.push("error_code, error_message, response_body) SELECT v.column1, v.column2, v.column3, v.column4, ");
-        sql.push("v.column5, v.column6, v.column7, v.column8, v.column9");
-        self.push_values(&mut sql, attempts, |sql, (lease, job, attempt)| {
+        sql.push("error_code, error_message, response_body, webhook_id, ordinal) SELECT v.column1, v.column2, ");
+        sql.push("v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, w.id, ");
+        sql.push("w.attempts - v.column12");
+        self.push_values(&mut sql, attempts, |sql, Recording { lease, job, attempt, later }| {
             let error = attempt.error.as_ref();
             sql.bind(job.delivery.get()).push(", ").bind(i64::from(job.number));
             sql.push(", ").bind(attempt.started_at);
@@ -150,7 +189,7 @@ impl Writing {
             sql.push(", ").bind(error.map(|error: &AttemptError| error.code.name().to_owned()));
             sql.push(", ").bind(error.map(|error| error.message.clone()));
             sql.push(", ").bind(attempt.response_body.clone());
-            sql.push(", ").bind(lease.webhook.get()).push(", ").bind(lease.fence);
+            sql.push(", ").bind(lease.webhook.get()).push(", ").bind(lease.fence).push(", ").bind(*later);
         });
         sql.push(", tandem_webhook AS w WHERE w.id = v.column10");
         self.push_fence(&mut sql, "column11");

@@ -29,6 +29,7 @@ fn outcome(position: i64, verdict: Verdict) -> Outcome {
             event: "product.updated".into(),
             sequence: Some(position),
             number: 1,
+            before: 0,
             body: Bytes::from_static(b"{}"),
             node: None,
             batch: None,

@@ -26,7 +26,7 @@ pub struct Due {
 }
 
 const COLUMNS: &str = "SELECT id, position, message_id, type, sequence, CAST(attempts AS bigint), body, order_key, \
-                       batch_id FROM tandem_delivery WHERE webhook_id = ";
+                       batch_id, CAST(attempts_before AS bigint) FROM tandem_delivery WHERE webhook_id = ";
 
 impl Ledger {
     /// Deliveries whose next attempt is due at `now` and that are not busy; at most `limit`, or some more to complete a
@@ -85,6 +85,7 @@ impl Ledger {
                 body: record.need_text(6)?.into(),
                 node: record.uuid(7)?,
                 batch: record.uuid(8)?,
+                before: u32::try_from(record.need_int(9)?).unwrap_or(u32::MAX),
             })
         };
         self.database.query(sql).await?.iter().map(read).collect()

@@ -17,6 +17,7 @@ fn job(position: i64, node: u128) -> Job {
         event: "product.updated".into(),
         sequence: Some(position),
         number: 1,
+        before: 0,
         body: Bytes::from_static(b"{}"),
         node: Some(Uuid::from_u128(node)),
         batch: None,

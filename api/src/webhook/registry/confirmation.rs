@@ -69,7 +69,8 @@ pub(super) fn push_change(sql: &mut Sql, current: &Webhook, change: Change) {
         sql.push(", verify_attempts = 0, verify_at = ").bind(change.now);
     }
     // A new beginning: what failed before does not count any more.
-    sql.push(", status_reason = NULL, first_failure_at = NULL, failures = 0, status = ").bind(status.to_value());
+    sql.push(", status_reason = NULL, first_failure_at = NULL, failures = 0, warned_at = NULL, disabled_at = NULL");
+    sql.push(", status = ").bind(status.to_value());
 }
 
 /// A receiver that is to be asked now, by this process.
@@ -141,7 +142,8 @@ impl Registry {
             }
             Answer::Unconfirmed { reason, next_at: None } => {
                 sql.push("status = 'DISABLED', verify_at = NULL, status_reason = ").bind(reason.as_str());
-                sql.push(", updated_at = ").bind(now_micros());
+                let now = now_micros();
+                sql.push(", disabled_at = ").bind(now).push(", updated_at = ").bind(now);
             }
         }
         sql.push(" WHERE id = ").bind(webhook.id.get()).push(" AND status = 'UNVERIFIED' AND verify_key = ");

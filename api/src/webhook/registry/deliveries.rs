@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use entity::delivery::Status;
 use entity::{DeliveryId, EventId, Position, WebhookId};
 use sea_orm::ActiveEnum;
+use uuid::Uuid;
 
 use super::{Registry, push_ids, push_visible};
 use crate::auth::Principal;
-use crate::database::{Error, Record, Sql};
+use crate::database::{Dialect, Error, Record, Sql};
 use crate::webhook::failure::AttemptError;
 use crate::webhook::row::read_position;
 
@@ -35,6 +36,30 @@ pub struct Delivery {
     pub body: Option<String>,
     /// The requests made for it, the first one first.
     pub attempts: Vec<DeliveryAttempt>,
+}
+
+/// Which deliveries of a webhook are wanted; what is `None` restricts nothing.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// How they stand.
+    pub status: Option<Status>,
+    /// The name of their event.
+    pub event: Option<String>,
+    /// They began at this time or after it, in microseconds since 1970, to the millisecond.
+    pub since: Option<i64>,
+    /// They began before this time.
+    pub until: Option<i64>,
+}
+
+/// One attempt in the order of a webhook's attempts.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempted {
+    /// Its number among the attempts of the webhook; later commits have higher ones.
+    pub ordinal: i64,
+    /// Of which delivery.
+    pub delivery: DeliveryId,
+    /// Its number among those of the delivery.
+    pub number: i64,
 }
 
 /// One request made for a [`Delivery`].
@@ -81,26 +106,109 @@ impl Delivery {
 }
 
 impl Registry {
-    /// The deliveries of a webhook that the caller may see, newest event first, at most `limit` of those before the event
-    /// at `before`. None of a webhook that the caller may not see.
+    /// The deliveries of a webhook that the caller may see, newest first, at most `limit` of those before `before`. None of a
+    /// webhook that the caller may not see.
     pub async fn deliveries(
         &self,
         principal: &Principal,
         webhook: WebhookId,
-        status: Option<Status>,
-        before: Option<Position>,
+        filter: &DeliveryFilter,
+        before: Option<DeliveryId>,
         limit: usize,
     ) -> Result<Vec<Delivery>, Error> {
-        let mut sql = self.select_deliveries(principal);
-        sql.push(" AND d.webhook_id = ").bind(webhook.get());
-        if let Some(status) = status {
-            sql.push(" AND d.status = ").bind(status.to_value());
+        self.with_attempts(self.select_page(principal, webhook, filter, before, limit)).await
+    }
+
+    fn select_page(
+        &self,
+        principal: &Principal,
+        webhook: WebhookId,
+        filter: &DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Sql {
+        let first = filter.since.map_or(Uuid::nil(), first_id);
+        let ends = [filter.until.map(first_id), before.map(DeliveryId::get)];
+        let end = ends.into_iter().flatten().min().unwrap_or(Uuid::max());
+        // As text: a database takes an index of some rows only for a condition that it knows when it plans.
+        let status = filter.status.map(|status| match status {
+            Status::Pending => "'PENDING'",
+            Status::Succeeded => "'SUCCEEDED'",
+            Status::Failed => "'FAILED'",
+        });
+        // Without statistics SQLite takes a type to be no better than none.
+        let is_by_type = filter.event.is_some() && self.database.dialect() == Dialect::Sqlite;
+        // No join: SQLite would begin with the webhook, and sort what it leads to.
+        let mut sql = self.sql("SELECT ");
+        sql.push(Delivery::COLUMNS)
+            .push(" FROM tandem_delivery AS d")
+            .push(if is_by_type { " INDEXED BY tandem_delivery__webhook_id__type__id_idx" } else { "" })
+            .push(" WHERE EXISTS (SELECT 1 FROM tandem_webhook WHERE id = ");
+        sql.bind(webhook.get()).push(" AND ");
+        push_visible(&mut sql, principal);
+        sql.push(" LIMIT 1)");
+        status.iter().for_each(|status| {
+            sql.push(" AND d.status = ").push(status);
+        });
+        let columns: &[&str] = match filter.event {
+            Some(_) => &["d.webhook_id", "d.type", "d.id"],
+            None => &["d.webhook_id", "d.id"],
+        };
+        if self.database.dialect() == Dialect::Sqlite {
+            sql.push(" AND d.webhook_id = ").bind(webhook.get());
+            filter.event.iter().for_each(|event| {
+                sql.push(" AND d.type = ").bind(event.clone());
+            });
+            sql.push(" AND d.id >= ").bind(first).push(" AND d.id < ").bind(end);
+            sql.push(" ORDER BY d.id DESC LIMIT ").push(&limit.to_string());
+            return sql;
         }
-        if let Some(before) = before {
-            sql.push(" AND d.position < ").bind(before.get());
+        // The columns of an index, compared together and in its order: PostgreSQL would else go through the deliveries of
+        // all webhooks by their ids, in the belief that those of this one are among the newest.
+        for (test, id) in [(">=", first), ("<", end)] {
+            sql.push(" AND (").push(&columns.join(", ")).push(") ").push(test).push(" (").bind(webhook.get());
+            filter.event.iter().for_each(|event| {
+                sql.push(", ").bind(event.clone());
+            });
+            sql.push(", ").bind(id).push(")");
         }
-        sql.push(" ORDER BY d.position DESC LIMIT ").bind(limit as i64);
-        self.with_attempts(sql).await
+        sql.push(" ORDER BY ").push(&columns.join(" DESC, ")).push(" DESC LIMIT ").push(&limit.to_string());
+        sql
+    }
+
+    /// How many attempts were ever recorded for a webhook, and the ordinal of the oldest one that is kept; `None` if there
+    /// is no such webhook for the caller.
+    pub async fn attempt_count(
+        &self,
+        principal: &Principal,
+        webhook: WebhookId,
+    ) -> Result<Option<(i64, Option<i64>)>, Error> {
+        let mut sql = self.sql(
+            "SELECT attempts, (SELECT MIN(a.ordinal) FROM tandem_attempt AS a WHERE a.webhook_id = w.id) \
+             FROM tandem_webhook AS w WHERE id = ",
+        );
+        sql.bind(webhook.get()).push(" AND ");
+        push_visible(&mut sql, principal);
+        let records = self.database.query(sql).await?;
+        records.first().map(|record| Ok((record.need_int(0)?, record.int(1)?))).transpose()
+    }
+
+    /// The attempts of a webhook after an ordinal, in the order of their commits.
+    pub async fn attempts_after(
+        &self,
+        webhook: WebhookId,
+        ordinal: i64,
+        limit: usize,
+    ) -> Result<Vec<Attempted>, Error> {
+        let mut sql =
+            self.sql("SELECT ordinal, delivery_id, CAST(number AS bigint) FROM tandem_attempt WHERE webhook_id = ");
+        sql.bind(webhook.get()).push(" AND ordinal > ").bind(ordinal).push(" ORDER BY ordinal LIMIT ");
+        sql.push(&limit.to_string());
+        let read = |record: &Record| {
+            let delivery = DeliveryId(record.need_uuid(1)?);
+            Ok(Attempted { ordinal: record.need_int(0)?, delivery, number: record.need_int(2)? })
+        };
+        self.database.query(sql).await?.iter().map(read).collect()
     }
 
     /// One delivery; `None` if there is none that the caller may see.
@@ -154,6 +262,12 @@ impl Registry {
     }
 }
 
+/// The smallest id that a delivery of this time or later can have: ids begin with the milliseconds of their making.
+pub fn first_id(at: i64) -> Uuid {
+    let at_ms = u128::try_from(at.max(0) / 1000).expect("it is not negative");
+    Uuid::from_u128(at_ms << 80)
+}
+
 fn read_attempt(record: &Record) -> Result<DeliveryAttempt, Error> {
     let error = match record.text(6)? {
         Some(code) => {
@@ -173,3 +287,6 @@ fn read_attempt(record: &Record) -> Result<DeliveryAttempt, Error> {
         response_body: record.text(8)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

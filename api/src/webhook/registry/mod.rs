@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use self::confirmation::Confirmation;
-pub use self::deliveries::{Delivery, DeliveryAttempt};
+pub use self::deliveries::{Delivery, DeliveryAttempt, DeliveryFilter};
 pub use self::input::{Document, NewWebhook, WebhookPatch};
 pub use self::rotation::KeySetError;
 pub use self::snapshot::Snapshot;
@@ -69,15 +69,15 @@ pub enum Error {
     Writer(#[from] writer::Error),
 }
 
-fn refused(path: &[&str], code: Code, message: &str) -> Error {
+pub(super) fn refused(path: &[&str], code: Code, message: &str) -> Error {
     Error::Refused(vec![Violation::named(path, code, message)])
 }
 
-fn key_reused(reused: KeyReused) -> Error {
+pub(super) fn key_reused(reused: KeyReused) -> Error {
     Error::Refused(vec![reused.violation()])
 }
 
-fn not_found() -> Error {
+pub(super) fn not_found() -> Error {
     refused(&["id"], Code::NotFound, "there is no such webhook")
 }
 
@@ -405,12 +405,17 @@ impl Registry {
         }
     }
 
-    fn sql(&self, text: &str) -> Sql {
+    pub(super) fn sql(&self, text: &str) -> Sql {
         Sql::text(self.database.dialect(), text)
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
     }
 }
 
-fn push_visible(sql: &mut Sql, principal: &Principal) {
+/// Adds the condition that the caller may see a webhook.
+pub(super) fn push_visible(sql: &mut Sql, principal: &Principal) {
     match &principal.sub {
         _ if principal.is_admin => sql.push("TRUE"),
         Some(sub) => sql.push("owner = ").bind(sub.clone()),

@@ -1,7 +1,7 @@
 //! Who may do what with webhooks, and what is refused.
 
-use entity::Position;
 use entity::webhook::Status as WebhookStatus;
+use entity::{DeliveryId, Position};
 use serde_json::json;
 
 use super::*;
@@ -235,13 +235,26 @@ async fn owners_see_their_deliveries(fixture: &mut Fixture) {
     dispatching.stop().await;
 
     let registry = &fixture.registry;
-    let list = async |principal: &Principal, status, before: Option<i64>| {
-        let before = before.map(|position| Position::new(position).unwrap());
-        registry.deliveries(principal, webhook.id, status, before, 10).await.unwrap()
+    let list = async |principal: &Principal, status, before: Option<DeliveryId>| {
+        let filter = DeliveryFilter { status, ..DeliveryFilter::default() };
+        registry.deliveries(principal, webhook.id, &filter, before, 10).await.unwrap()
     };
     let positions = |deliveries: &[Delivery]| deliveries.iter().map(|d| d.position.get()).collect::<Vec<_>>();
-    assert_eq!(positions(&list(&fixture.owner, None, None).await), [3, 2, 1]);
-    assert_eq!(positions(&list(&fixture.owner, None, Some(3)).await), [2, 1]);
+    let all = list(&fixture.owner, None, None).await;
+    assert_eq!(positions(&all), [3, 2, 1]);
+    assert_eq!(positions(&list(&fixture.owner, None, Some(all[0].id)).await), [2, 1]);
+    let filtered = async |filter: DeliveryFilter| {
+        positions(&registry.deliveries(&fixture.owner, webhook.id, &filter, None, 10).await.unwrap())
+    };
+    let event = |name: &str| DeliveryFilter { event: Some(name.to_owned()), ..DeliveryFilter::default() };
+    assert_eq!(filtered(event("product.updated")).await, [3, 2, 1]);
+    assert!(filtered(event("product.created")).await.is_empty());
+    let now = now_micros() + 2000;
+    assert!(filtered(DeliveryFilter { since: Some(now), ..DeliveryFilter::default() }).await.is_empty());
+    let minute = 60_000_000;
+    let within = DeliveryFilter { since: Some(now - minute), until: Some(now), ..DeliveryFilter::default() };
+    assert_eq!(filtered(within).await, [3, 2, 1]);
+    assert!(filtered(DeliveryFilter { until: Some(now - minute), ..DeliveryFilter::default() }).await.is_empty());
     assert_eq!(positions(&list(&fixture.owner, Some(Status::Succeeded), None).await), [3, 2]);
     let failed = list(&fixture.owner, Some(Status::Pending), None).await.remove(0);
     assert_eq!((failed.event.as_str(), failed.sequence), ("product.updated", Some(1)));

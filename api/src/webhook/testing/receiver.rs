@@ -135,7 +135,8 @@ impl Drop for Open<'_> {
 
 async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let received = Received { headers, body, status: 0 };
-    let position = received.position();
+    // A ping has none.
+    let position = if received.json()["type"] == "tandem.ping" { 0 } else { received.position() };
     {
         let mut open = inner.open.lock().unwrap();
         open.0 += 1;

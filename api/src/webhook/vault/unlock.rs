@@ -13,6 +13,7 @@ use entity::WebhookId;
 
 use super::{KEY_BYTES, OpenError, Vault};
 use crate::auth::{KeyError, Secret, local_secret};
+use crate::catalog::datum::now_micros;
 use crate::database::{self, Database, Sql};
 use crate::store::writer::{self, Writer};
 use crate::webhook::keys::{self, Resealed};
@@ -174,6 +175,7 @@ async fn seal_webhooks(vault: &Vault, database: &Database, writer: &Writer) -> R
                 Resealed::Lost => {
                     tracing::error!(webhook.id = %id, "the secrets of a webhook cannot be decrypted; it is disabled");
                     sql.push("status = 'DISABLED', status_reason = ").bind(keys::LOST);
+                    sql.push(", disabled_at = ").bind(now_micros());
                 }
             }
             sql.push(" WHERE id = ").bind(id.get()).push(" AND keys = ").bind(keys);

@@ -8,6 +8,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use super::{Abandoned, Worker};
+use crate::catalog::datum::now_micros;
 use crate::webhook::ledger::{Batch, Job, Outcome};
 use crate::webhook::outcome::{Verdict, judge};
 use crate::webhook::send::Attempt;
@@ -30,7 +31,7 @@ impl Worker {
         // What goes out together has the same attempts behind it.
         let target = Arc::clone(&self.target.borrow());
         let schedule = target.schedule.as_ref().unwrap_or(&self.shared.schedule);
-        let verdict = judge(schedule, first.number, &attempt, rand::random(), self.shared.clock.now());
+        let verdict = judge(schedule, first.number_in_schedule(), &attempt, rand::random(), self.shared.clock.now());
         tracing::debug!(
             webhook.id = %self.lease.webhook,
             event.position = %first.position,
@@ -43,7 +44,12 @@ impl Worker {
         );
         self.shared.counters.attempted(&attempt);
         self.pace.ended(&attempt, Instant::now(), rand::random());
-        self.health = self.health.after(&attempt);
+        let (now, before) = (now_micros(), self.health);
+        self.health = before.after(&attempt);
+        if self.health.is_at_risk(now) && !before.is_at_risk(now) {
+            let failures = self.health.failures;
+            tracing::warn!(webhook.id = %self.lease.webhook, failures, "a webhook will be disabled if nothing succeeds");
+        }
         self.disable = self.disable.take().or_else(|| self.health.verdict(&attempt));
         let ended = self.order.ended(&jobs, matches!(verdict, Verdict::Pending { .. }));
         let attempt = Arc::new(shared_by(attempt, jobs.len()));

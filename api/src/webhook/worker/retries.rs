@@ -28,6 +28,7 @@ impl Worker {
     }
 
     pub(super) async fn load_due(&mut self) {
+        self.count_pending().await;
         let now = self.shared.clock.now();
         let (max_in_flight, is_batched) = {
             let target = self.target.borrow();
@@ -47,6 +48,20 @@ impl Worker {
                 tracing::warn!(webhook.id = %id, %error, "retries cannot be read; trying again");
                 self.next_due = now + micros(PAUSE_AFTER_ERROR);
             }
+        }
+    }
+    /// Counts the deliveries that wait, after others may have put some in line. What is being committed would be counted
+    /// wrongly, so then it is left for later.
+    async fn count_pending(&mut self) {
+        if !self.must_count || self.commit.is_some() || !self.outcomes.is_empty() {
+            return;
+        }
+        match self.shared.ledger.pending(self.lease.webhook).await {
+            Ok(pending) => {
+                self.gauges.set_pending(pending);
+                self.must_count = false;
+            }
+            Err(error) => tracing::warn!(webhook.id = %self.lease.webhook, %error, "deliveries cannot be counted"),
         }
     }
 }

@@ -221,6 +221,7 @@ fn first_attempt(fresh: Fresh, is_ordered: bool) -> Job {
         event: fresh.event,
         sequence: Some(fresh.sequence),
         number: 1,
+        before: 0,
         body: fresh.body,
         node: is_ordered.then_some(fresh.node),
         batch: None,

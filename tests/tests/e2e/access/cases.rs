@@ -172,6 +172,19 @@ const WEBHOOK_ROLES: &str = "mutation($aliceWebhook: ID!) {
 const DELETE_WEBHOOK: &str =
     "mutation($aliceWebhook: ID!) { deleteWebhook(input: {id: $aliceWebhook}) { userErrors { code path } } }";
 
+const PING_WEBHOOK: &str =
+    "mutation($aliceWebhook: ID!) { pingWebhook(input: {id: $aliceWebhook}) { userErrors { code path } } }";
+const RETRY_DELIVERY: &str = "mutation($aliceDelivery: ID!) {
+    retryDelivery(input: {id: $aliceDelivery}) { userErrors { code path } } }";
+const REPLAY_WEBHOOK: &str = "mutation($aliceWebhook: ID!, $start: String) {
+    replayWebhook(input: {id: $aliceWebhook, after: $start, dryRun: true}) { userErrors { code path } } }";
+
+const DELIVERY_ATTEMPTED: &str =
+    "subscription($aliceWebhook: ID!) { deliveryAttempted(webhookId: $aliceWebhook) { nodeId: cursor } }";
+const WEBHOOK_STATUS_CHANGED: &str =
+    "subscription($start: String) { webhookStatusChanged(after: $start) { nodeId: webhookId } }";
+const ONE_WEBHOOK_STATUS_CHANGED: &str = "subscription($aliceWebhook: ID!, $start: String) {
+    webhookStatusChanged(webhookId: $aliceWebhook, after: $start) { nodeId: webhookId } }";
 const CUSTOMER_CHANGED: &str = "subscription($start: String) { customerChanged(after: $start) { nodeId } }";
 const PRODUCT_CHANGED: &str = "subscription($start: String) { productChanged(after: $start) { nodeId } }";
 const PRODUCT_CHANGED_BY_COST: &str = "subscription { productChanged(filter: {cost: {gt: \"1.00\"}}) { nodeId } }";
@@ -352,6 +365,28 @@ pub const TABLE: &[Access] = &[
     access("Mutation.deleteWebhook", Forbidden, bob, DELETE_WEBHOOK, Denied("deleteWebhook", &["NOT_FOUND"])),
     access("Mutation.deleteWebhook", Allowed, alice, DELETE_WEBHOOK, Done("deleteWebhook")),
     access("Mutation.deleteWebhook", Allowed, admin, DELETE_WEBHOOK, Done("deleteWebhook")),
+    access("Mutation.pingWebhook", Anonymous, nobody, PING_WEBHOOK, Denied("pingWebhook", &["NOT_FOUND"])),
+    access("Mutation.pingWebhook", Forbidden, bob, PING_WEBHOOK, Denied("pingWebhook", &["NOT_FOUND"])),
+    access("Mutation.pingWebhook", Allowed, alice, PING_WEBHOOK, Done("pingWebhook")),
+    access("Mutation.pingWebhook", Allowed, admin, PING_WEBHOOK, Done("pingWebhook")),
+    access("Mutation.retryDelivery", Anonymous, nobody, RETRY_DELIVERY, Denied("retryDelivery", &["NOT_FOUND"])),
+    access("Mutation.retryDelivery", Forbidden, bob, RETRY_DELIVERY, Denied("retryDelivery", &["NOT_FOUND"])),
+    access("Mutation.retryDelivery", Allowed, alice, RETRY_DELIVERY, Done("retryDelivery")),
+    access("Mutation.retryDelivery", Allowed, admin, RETRY_DELIVERY, Done("retryDelivery")),
+    access("Mutation.replayWebhook", Anonymous, nobody, REPLAY_WEBHOOK, Denied("replayWebhook", &["NOT_FOUND"])),
+    access("Mutation.replayWebhook", Forbidden, bob, REPLAY_WEBHOOK, Denied("replayWebhook", &["NOT_FOUND"])),
+    access("Mutation.replayWebhook", Allowed, alice, REPLAY_WEBHOOK, Done("replayWebhook")),
+    access("Mutation.replayWebhook", Allowed, admin, REPLAY_WEBHOOK, Done("replayWebhook")),
+    access("Subscription.deliveryAttempted", Anonymous, nobody, DELIVERY_ATTEMPTED, Code("BAD_USER_INPUT")),
+    access("Subscription.deliveryAttempted", Forbidden, bob, DELIVERY_ATTEMPTED, Code("BAD_USER_INPUT")),
+    access("Subscription.deliveryAttempted", Allowed, alice, DELIVERY_ATTEMPTED, Follows(&[])),
+    access("Subscription.deliveryAttempted", Allowed, admin, DELIVERY_ATTEMPTED, Follows(&[])),
+    access("Subscription.webhookStatusChanged", Anonymous, nobody, WEBHOOK_STATUS_CHANGED, Follows(&[])),
+    access("Subscription.webhookStatusChanged", Anonymous, nobody, ONE_WEBHOOK_STATUS_CHANGED, Code("BAD_USER_INPUT")),
+    access("Subscription.webhookStatusChanged", Forbidden, bob, WEBHOOK_STATUS_CHANGED, Follows(&[])),
+    access("Subscription.webhookStatusChanged", Forbidden, bob, ONE_WEBHOOK_STATUS_CHANGED, Code("BAD_USER_INPUT")),
+    access("Subscription.webhookStatusChanged", Allowed, alice, WEBHOOK_STATUS_CHANGED, Follows(&["aliceWebhook"])),
+    access("Subscription.webhookStatusChanged", Allowed, admin, ONE_WEBHOOK_STATUS_CHANGED, Follows(&["aliceWebhook"])),
     access("Subscription.customerChanged", Anonymous, nobody, CUSTOMER_CHANGED, Follows(&[])),
     access("Subscription.customerChanged", Forbidden, bob, CUSTOMER_CHANGED, Follows(&["bobCustomer"])),
     access(

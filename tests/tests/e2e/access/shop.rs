@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tandem_tests::client::text;
 use tandem_tests::shop::{self, CREATE_ORDER, CREATE_PRODUCT, CREATE_WEBHOOK, add_customer, add_product};
-use tandem_tests::{Caller, Server};
+use tandem_tests::{Caller, Server, wait};
 
 /// What a case works with. Many can live on one server: all that is unique carries their number.
 pub struct Shop {
@@ -39,6 +39,23 @@ impl Shop {
         shop.set("aliceWebhook", text(&alice.done(CREATE_WEBHOOK, input).await["webhook"]["id"]));
         shop.set("last", add_product(&admin, &format!("ZZZ-{number}")).await);
         shop
+    }
+
+    /// Has something sent to a webhook of the first customer.
+    pub async fn add_delivery(&mut self, server: &Server) {
+        let alice = server.client(&self.alice());
+        let input = json!({"url": "http://127.0.0.1:9/", "events": ["customer.updated"]});
+        let webhook = text(&alice.done(CREATE_WEBHOOK, input).await["webhook"]["id"]);
+        let update =
+            "mutation($input: UpdateCustomerInput!) { updateCustomer(input: $input) { userErrors { code path } } }";
+        alice.done(update, json!({"id": self.id("aliceCustomer"), "patch": {"name": "Alice A."}})).await;
+        let query = "query($id: ID!) { webhook(id: $id) { deliveries { nodes { id } } } }";
+        let delivery = wait::until("there is a delivery", async || {
+            let data = alice.data(query, json!({"id": webhook})).await;
+            data["webhook"]["deliveries"]["nodes"][0]["id"].as_str().map(str::to_owned)
+        })
+        .await;
+        self.set("aliceDelivery", delivery);
     }
 
     /// A customer.

@@ -6,6 +6,7 @@ mod keys;
 mod kills;
 mod lifecycle;
 mod message;
+mod operations;
 mod registration;
 mod retry;
 mod roles;

@@ -108,6 +108,7 @@ async fn entities_fit_the_tables_of_the_migrations() {
             status: delivery::Status::Pending,
             next_attempt_at: None,
             attempts: 1,
+            attempts_before: 0,
             order_key: None,
             batch_id: None,
             body: None,
@@ -127,6 +128,8 @@ async fn entities_fit_the_tables_of_the_migrations() {
             error_code: None,
             error_message: None,
             response_body: None,
+            webhook_id: Some(delivery.webhook_id),
+            ordinal: Some(1),
         };
         attempt.clone().into_active_model().insert(&db.conn).await.unwrap();
         assert_eq!(attempt::Entity::find().all(&db.conn).await.unwrap(), [attempt]);
@@ -167,6 +170,14 @@ fn webhook_model() -> webhook::Model {
         lease_fence: 4,
         first_failure_at: None,
         failures: 0,
+        last_success_at: None,
+        last_failure_at: Some(3),
+        last_error_code: Some("STATUS".to_owned()),
+        last_error_message: Some("no".to_owned()),
+        warned_at: None,
+        disabled_at: None,
+        attempts: 1,
+        nudges: 0,
         verify_key: Some("key".to_owned()),
         verify_at: Some(5),
         verify_attempts: 1,

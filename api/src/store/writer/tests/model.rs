@@ -150,9 +150,10 @@ impl Model {
         Some(removed.len() + lonely.len())
     }
 
-    /// How many events the job makes, `None` if it is refused. New rows are given the ids that the writer gave them.
+    /// How many events the job makes, `None` if it is refused. New rows are given the ids that the writer gave them; those
+    /// of a job that it refused have others, so that none takes the place of another one.
     pub(super) fn apply(&mut self, op: &Op, ids: &[Uuid], made: &[Option<Uuid>]) -> Option<usize> {
-        let new = |i: usize| made.get(i).copied().flatten().unwrap_or_default();
+        let new = |i: usize| made.get(i).copied().flatten().unwrap_or_else(Uuid::now_v7);
         match op {
             Op::Statement { .. } => unreachable!("a statement is no mutation"),
             Op::Create { key } => self.create(*key, new(0)),
