@@ -29,7 +29,8 @@ pub(crate) const STORE: &str = include_str!("../../resources.graphql");
 pub(crate) struct TestApp {
     pub(crate) parts: Parts,
     _directory: tempfile::TempDir,
-    _stop: DropGuard,
+    tasks: TaskTracker,
+    stop: DropGuard,
 }
 
 /// Runs the test on a new SQLite database and in a new schema of PostgreSQL.
@@ -39,21 +40,25 @@ pub(crate) async fn on_both(resources: &str, test: impl AsyncFn(&TestApp)) {
     );
     let directory = tempfile::tempdir().unwrap();
     let sqlite = format!("sqlite://{}", directory.path().join("tandem.db").display());
-    test(&open(&sqlite, resources, directory).await).await;
+    let app = open(&sqlite, resources, directory).await;
+    test(&app).await;
+    app.close().await;
 
     let schema = format!("engine_{}", uuid::Uuid::new_v4().simple());
     let admin = sea_orm::Database::connect(&url).await.unwrap();
     sea_orm::ConnectionTrait::execute_unprepared(&admin, &format!("CREATE SCHEMA {schema}")).await.unwrap();
     let separator = if url.contains('?') { '&' } else { '?' };
     let postgres = format!("{url}{separator}options=-csearch_path%3D{schema}");
-    test(&open(&postgres, resources, tempfile::tempdir().unwrap()).await).await;
+    let app = open(&postgres, resources, tempfile::tempdir().unwrap()).await;
+    test(&app).await;
+    app.close().await;
     sea_orm::ConnectionTrait::execute_unprepared(&admin, &format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
 }
 
 async fn open(url: &str, resources: &str, directory: tempfile::TempDir) -> TestApp {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let parts = parts::open(options(url, resources), &stop, &tasks).await.unwrap();
-    TestApp { parts, _directory: directory, _stop: stop.drop_guard() }
+    TestApp { parts, _directory: directory, tasks, stop: stop.drop_guard() }
 }
 
 /// What a server is told for a test.
@@ -75,6 +80,14 @@ pub(crate) fn options(url: &str, resources: &str) -> Options {
 }
 
 impl TestApp {
+    /// Stops what runs in the background: what still writes would get in the way of those who remove the tables.
+    async fn close(self) {
+        drop((self.stop, self.parts));
+        self.tasks.close();
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.tasks.wait()).await;
+        ended.expect("everything ends with the test");
+    }
+
     /// The response to a query or a mutation.
     pub(crate) async fn run(&self, principal: &Arc<Principal>, query: &str, variables: Value) -> Value {
         let Value::Object(variables) = variables else { panic!("variables are an object") };

@@ -189,11 +189,12 @@ impl<'c> Builder<'c> {
         None
     }
 
-    /// Adds the parts of a row that is joined. Of none there is the mark alone: all else is null, and nothing is joined of it.
+    /// Adds the parts of a row that is joined. Of none there is `!` alone: all else is null, and nothing is joined of it.
     fn spread(&mut self, join: &Join<'_>) {
         let resource = self.resource(join.shape);
         let id = &resource.field(Resource::ID).column;
-        self.sql.push("CASE WHEN ").column(&join.alias, id).push(" IS NULL THEN '!' END");
+        let mark = if part::is_marked(self.catalog, join.shape) { " ELSE '1'" } else { "" };
+        self.sql.push("CASE WHEN ").column(&join.alias, id).push(" IS NULL THEN '!'").push(mark).push(" END");
         for field in join.shape.columns().map(|field| resource.field(field)) {
             self.sql.push(",");
             part::push_joined(&mut self.sql, &field.ty, field.nullable, (&join.alias, id), &field.column);
