@@ -5,6 +5,10 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// What secrets in these databases are encrypted with, 32 bytes in base64: they are filled in process and served by another
+/// one, which has to have the same key.
+pub const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// Where databases are made.
 #[derive(Debug, Clone)]
 pub enum Place {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::place::{NewDatabase, Place};
+use crate::place::{ENCRYPTION_KEY, NewDatabase, Place};
 use crate::process::{self, Server};
 use crate::store::RESOURCES;
 use crate::wire::{Connection, post_head};
@@ -146,6 +146,7 @@ async fn launch(binary: &Path, folder: &TempDir, database: &NewDatabase, flags: 
     let mut command = clean(binary);
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn", "--database-url", &database.url]);
     command.arg("--resources").arg(folder.path().join("resources.graphql"));
+    command.args(["--encryption-key", ENCRYPTION_KEY]);
     command.arg("--data-dir").arg(folder.path()).args(flags);
     process::start(command, address_in).await.context("the server did not start")
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::place::Place;
+use crate::place::{ENCRYPTION_KEY, Place};
 use crate::rounds::{Rounds, alternate};
 use crate::store::RESOURCES;
 
@@ -67,7 +67,7 @@ async fn measure(place: &Place, args: &WriterArgs, settings: Settings) -> Result
         retention: retention::Settings::default(),
         webhooks: registry::Settings::default(),
         sending: Sending::default(),
-        encryption: vault::Source::Given(Secret::new("A".repeat(43))),
+        encryption: vault::Source::Given(Secret::new(ENCRYPTION_KEY)),
         debug_extensions: false,
     };
     let parts = parts::open(options, &stop, &tasks).await?;

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::load::Outcome;
-use crate::place::{NewDatabase, Place};
+use crate::place::{ENCRYPTION_KEY, NewDatabase, Place};
 use crate::rounds::{Rounds, alternate};
 use crate::served::Tandem;
 use crate::store::RESOURCES;
@@ -121,7 +121,7 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
         retention: retention::Settings::default(),
         webhooks: registry::Settings::default(),
         sending: Sending::default(),
-        encryption: vault::Source::Given(Secret::new("A".repeat(43))),
+        encryption: vault::Source::Given(Secret::new(ENCRYPTION_KEY)),
         debug_extensions: false,
     };
     Ok(parts::open(options, stop, tasks).await?)
