@@ -127,7 +127,11 @@ impl Webhooks<'_> {
         let Some(id) = type_id::parse_prefixed(Webhook::PREFIX, id) else { return Ok(Value::Null) };
         let found = self.registry.get(self.principal, WebhookId(id)).await;
         match found.map_err(|error| database_error(&error))? {
-            Some(webhook) => Ok(Value::Object(self.object(selected, &self.now(&webhook)).await?)),
+            Some(webhook) => {
+                let reports = self.reports(std::slice::from_ref(selected), [webhook.id].into_iter()).await?;
+                let object = self.object_with(selected, &self.reported(&webhook, &reports), &reports).await?;
+                Ok(Value::Object(object))
+            }
             None => Ok(Value::Null),
         }
     }
@@ -153,7 +157,7 @@ impl Webhooks<'_> {
         let reports = self.reports(std::slice::from_ref(selected), found.iter().map(|webhook| webhook.id)).await?;
         let mut objects = HashMap::with_capacity(found.len());
         for webhook in &found {
-            let object = self.object_with(selected, &self.now(webhook), &reports).await?;
+            let object = self.object_with(selected, &self.reported(webhook, &reports), &reports).await?;
             objects.insert(webhook.id, Value::Object(object));
         }
         Ok(objects)
@@ -178,7 +182,7 @@ impl Webhooks<'_> {
         for webhook in &found {
             let mut object = Object::new();
             for selected in &nodes {
-                object.extend(self.object_with(selected, &self.now(webhook), &reports).await?);
+                object.extend(self.object_with(selected, &self.reported(webhook, &reports), &reports).await?);
             }
             rows.push((webhook_id(webhook.id), object));
         }
@@ -187,6 +191,15 @@ impl Webhooks<'_> {
 
     pub(super) fn now(&self, webhook: &Webhook) -> Snapshot {
         Snapshot::of(webhook, self.core.hub.tail())
+    }
+
+    /// The same. Reports are read after the rows, so what both of them say is taken from the report.
+    fn reported(&self, webhook: &Webhook, reports: &HashMap<WebhookId, Report>) -> Snapshot {
+        let mut snapshot = self.now(webhook);
+        if let Some(report) = reports.get(&webhook.id) {
+            (snapshot.status, snapshot.status_reason) = (report.status, report.status_reason.clone());
+        }
+        snapshot
     }
 
     /// What is selected of a webhook.
