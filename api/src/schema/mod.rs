@@ -29,7 +29,7 @@ mod webhooks;
 pub use document::ErrorCode;
 pub use engine::{Engine, EngineParts, Error};
 pub use renderer::Renderer;
-pub use request::{Item, OperationKind, Payload, Request, Response, Subscribed};
+pub use request::{Item, OperationKind, Payload, Payloads, Request, Response, Subscribed};
 
 #[cfg(test)]
 mod tests;

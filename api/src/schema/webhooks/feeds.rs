@@ -154,7 +154,7 @@ impl Feed {
         while !self.is_over {
             match self.take().await {
                 Ok(Some(value)) => match self.render(value).await {
-                    Ok(payload) => return Some(Item::Next(Arc::new(payload))),
+                    Ok(payload) => return Some(Item::Next(payload.into())),
                     Err(errors) => return Some(self.end(&errors)),
                 },
                 Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
