@@ -67,6 +67,10 @@ use crate::table::{Table, thousands};
 use crate::target::Target;
 use crate::writer::WriterArgs;
 
+/// That of the server: the client has a processor in common with it, and what one of them takes the other one lacks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Tandem against what it is built on.
 #[derive(Debug, Parser)]
 #[command(name = "tandem-bench", version)]

@@ -186,10 +186,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
 fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
     let (reader, reader_stop) = (hub.clone(), stop.clone());
     tasks.spawn(async move { reader.run(reader_stop).await });
-    let (listener, listener_stop) = (hub.clone(), stop.clone());
-    tasks.spawn(async move { listener.listen(listener_stop).await });
-    let (announcer, announcer_stop) = (hub.clone(), stop.clone());
-    tasks.spawn(async move { announcer.announce(announcer_stop).await });
+    let (talker, talker_stop) = (hub.clone(), stop.clone());
+    tasks.spawn(async move { talker.meet_neighbours(talker_stop).await });
 }
 
 async fn open_database(url: &str, catalog: &Catalog, allowed: &Allowed) -> Result<Database, Error> {

@@ -1,6 +1,6 @@
 //! An operation with the values of its variables: which fields it selects, and with which arguments.
 
-use apollo_compiler::ast::{OperationType, Value as Literal};
+use apollo_compiler::ast::{OperationType, Type, Value as Literal};
 use apollo_compiler::executable::{self, DirectiveList, Field, Selection, SelectionSet};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::{Name, Node};
@@ -33,7 +33,12 @@ pub struct Selected<'d> {
     sources: &'d SourceMap,
 }
 
-impl Selected<'_> {
+impl<'d> Selected<'d> {
+    /// The type that the schema gives it.
+    pub fn ty(&self) -> &'d Type {
+        self.fields.first().expect("a field is selected at least once").ty()
+    }
+
     /// Where the first of the fields stands.
     pub fn location(&self) -> Location {
         let start = self.fields.first().and_then(|field| field.response_key().location());
