@@ -11,6 +11,7 @@
 //! - `follow`: the load client for subscriptions
 //! - `chaos`: what must hold whatever goes wrong
 //! - `fuzz`: random garbage
+//! - `hostile`: receivers of webhooks that mean harm, and what they cost
 //! - `rivals`: what live push is compared with
 //! - `by_hand`: single loads, on servers that are running or bare
 //! - `load`: many connections that ask as fast as they are answered
@@ -32,6 +33,7 @@ mod by_hand;
 mod chaos;
 mod follow;
 mod fuzz;
+mod hostile;
 mod http;
 mod latency;
 mod live;
@@ -57,6 +59,7 @@ use crate::by_hand::{BareArgs, BareServerArgs, LoadArgs};
 use crate::chaos::{DisconnectsArgs, ReplicasArgs};
 use crate::follow::command::FollowArgs;
 use crate::fuzz::FuzzArgs;
+use crate::hostile::{HostileArgs, ReceiversArgs};
 use crate::http::HttpArgs;
 use crate::live::LiveArgs;
 use crate::place::Place;
@@ -146,6 +149,15 @@ enum Command {
         #[command(flatten)]
         args: ReplicasArgs,
     },
+    /// 1,000 connections to hostile receivers of webhooks at once: memory, slots, and the latency of healthy receivers.
+    Hostile {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: HostileArgs,
+    },
     /// Sends documents, tokens, frames and cursors of random garbage. An error is a finding.
     Fuzz {
         #[command(flatten)]
@@ -163,6 +175,8 @@ enum Command {
     Bare(BareArgs),
     /// Answers every request with a constant, until it is killed.
     BareServer(BareServerArgs),
+    /// Receives webhooks and does harm, until it is killed.
+    HostileReceivers(ReceiversArgs),
     /// Sends what it is told to all subscribers, until it is killed.
     RivalServer {
         /// Which one.
@@ -229,6 +243,7 @@ fn main() -> Result<()> {
         Command::Http { databases, binary, args } => client()?.block_on(run_http(&databases, &binary, &args))?,
         Command::Reads { databases, binary, args } => client()?.block_on(run_reads(&databases, &binary, &args))?,
         Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
+        Command::Hostile { databases, binary, args } => client()?.block_on(run_hostile(&databases, &binary, &args))?,
         Command::Disconnects { databases, binary, args } => {
             return client()?.block_on(run_disconnects(&databases, &binary, &args));
         }
@@ -239,6 +254,7 @@ fn main() -> Result<()> {
             return client()?.block_on(run_fuzz(&databases, &binary, &args));
         }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
+        Command::HostileReceivers(args) => return client()?.block_on(hostile::serve(args)),
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
         Command::Load(args) => return client()?.block_on(by_hand::load(args)),
         Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
@@ -325,6 +341,17 @@ async fn run_live(databases: &Databases, binary: &Binary, args: &LiveArgs) -> Re
         // Its subscribers share what they know without locks, on this thread.
         let measured = live::run(&binary, &place, args, |table| println!("{table}"));
         targets.extend(LocalSet::new().run_until(measured).await?);
+    }
+    Ok(targets)
+}
+
+async fn run_hostile(databases: &Databases, binary: &Binary, args: &HostileArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let (table, reached) = LocalSet::new().run_until(hostile::run(&binary, &place, args)).await?;
+        println!("{table}");
+        targets.extend(reached);
     }
     Ok(targets)
 }

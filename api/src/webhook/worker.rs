@@ -36,6 +36,7 @@ use super::reader::{Item, Reader};
 use super::retry::Schedule;
 use super::send::{Attempt, Sender};
 use super::target::Target;
+use super::term::Term;
 use super::window::{Progress, Window};
 use crate::log::Hub;
 
@@ -46,6 +47,8 @@ const EXPIRED: &str = "the next events are no longer in the log; if it is enable
 
 /// What all workers share.
 pub(super) struct Shared {
+    /// When it is over, nothing is sent.
+    pub term: Term,
     pub ledger: Ledger,
     pub committer: Committer,
     pub hub: Hub,

@@ -16,7 +16,7 @@ mod groups;
 mod idle;
 mod latency;
 mod slow;
-mod stage;
+pub mod stage;
 mod storm;
 
 use std::path::Path;

@@ -16,6 +16,8 @@ use crate::store::writer;
 const MAX_WEBHOOKS: usize = 256;
 /// Outcomes after which a commit takes in no further webhook: the writer is there for mutations, too.
 const MAX_OUTCOMES: usize = 512;
+/// Bytes of answers after which it takes in no further webhook, either: they are copied for the commit.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// How long is waited after a failure of the database.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -52,13 +54,15 @@ async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
     // What could not be committed with the others is tried alone, so that it cannot keep them from being committed.
     let mut alone = JoinSet::new();
     while let Some(first) = entries.recv().await {
-        let mut outcomes = first.batch.outcomes.len();
+        let (mut outcomes, mut answer_bytes) = (first.batch.outcomes.len(), answer_bytes(&first.batch));
         let mut some = vec![first];
         while some.len() < MAX_WEBHOOKS
             && outcomes < MAX_OUTCOMES
+            && answer_bytes < MAX_ANSWER_BYTES
             && let Ok(entry) = entries.try_recv()
         {
             outcomes += entry.batch.outcomes.len();
+            answer_bytes += self::answer_bytes(&entry.batch);
             some.push(entry);
         }
         let parts: Vec<_> = some.iter().map(|entry| (&entry.lease, &entry.batch)).collect();
@@ -72,6 +76,12 @@ async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
         while alone.try_join_next().is_some() {}
     }
     while alone.join_next().await.is_some() {}
+}
+
+/// How much of what receivers answered is to be kept.
+fn answer_bytes(batch: &Batch) -> usize {
+    let attempts = batch.outcomes.iter().filter_map(|outcome| outcome.attempt.as_ref());
+    attempts.map(|attempt| attempt.response_body.as_ref().map_or(0, String::len)).sum()
 }
 
 async fn commit_alone(ledger: Ledger, entry: Entry) {

@@ -34,6 +34,7 @@ impl Worker {
         let limit = if self.order.is_parallel() { self.target.borrow().max_in_flight } else { 1 };
         !self.is_stopping
             && !self.stop.is_cancelled()
+            && !self.shared.term.is_over()
             && self.in_flight.len() < limit
             && self.outcomes.len() < MAX_UNCOMMITTED
     }
