@@ -8,6 +8,7 @@
 //! - `http`: the server over HTTP, against itself without group commit and against the least
 //! - `reads`: a large shop, over HTTP and against a loader that asks level by level
 //! - `live`: live push: latency, deliveries, groups, idle subscriptions, reconnects, slow clients
+//! - `webhooks`: durable push: deliveries, latency, mutations meanwhile
 //! - `follow`: the load client for subscriptions
 //! - `chaos`: what must hold whatever goes wrong
 //! - `fuzz`: random garbage
@@ -46,6 +47,7 @@ mod store;
 mod table;
 mod target;
 mod usage;
+mod webhooks;
 mod wire;
 mod writer;
 
@@ -65,6 +67,7 @@ use crate::rounds::Rounds;
 use crate::served::Binary;
 use crate::table::{Table, thousands};
 use crate::target::Target;
+use crate::webhooks::WebhooksArgs;
 use crate::writer::WriterArgs;
 
 /// Measures Tandem against what it is built on.
@@ -124,6 +127,15 @@ enum Command {
         #[command(flatten)]
         args: LiveArgs,
     },
+    /// Durable push: deliveries a second, latency, and mutations while deliveries go on.
+    Webhooks {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: WebhooksArgs,
+    },
     /// Breaks connections off and kills the server; finds gaps, duplicates and differences. An error is a finding.
     Disconnects {
         #[command(flatten)]
@@ -159,6 +171,8 @@ enum Command {
     Bare(BareArgs),
     /// Answers every request with a constant, until it is killed.
     BareServer(BareServerArgs),
+    /// Receives webhooks, and tells what has come, until it is killed.
+    WebhookReceiver,
     /// Sends what it is told to all subscribers, until it is killed.
     RivalServer {
         /// Which one.
@@ -213,12 +227,17 @@ fn main() -> Result<()> {
             targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
             let live = LiveArgs { cases: Vec::new(), rounds: rounds.min(3), seconds: seconds.max(4), share: 1.0 };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
+            let webhooks = WebhooksArgs { rounds: rounds.min(3), seconds: seconds.max(4), ..WebhooksArgs::default() };
+            targets.extend(client()?.block_on(run_webhooks(&databases, &binary, &webhooks))?);
             targets
         }
         Command::Writer { databases, args } => server()?.block_on(run_writer(&databases, &args))?,
         Command::Http { databases, binary, args } => client()?.block_on(run_http(&databases, &binary, &args))?,
         Command::Reads { databases, binary, args } => client()?.block_on(run_reads(&databases, &binary, &args))?,
         Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
+        Command::Webhooks { databases, binary, args } => {
+            client()?.block_on(run_webhooks(&databases, &binary, &args))?
+        }
         Command::Disconnects { databases, binary, args } => {
             return client()?.block_on(run_disconnects(&databases, &binary, &args));
         }
@@ -229,6 +248,9 @@ fn main() -> Result<()> {
             return client()?.block_on(run_fuzz(&databases, &binary, &args));
         }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
+        Command::WebhookReceiver => {
+            return client()?.block_on(LocalSet::new().run_until(webhooks::receiver::serve()));
+        }
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
         Command::Load(args) => return client()?.block_on(by_hand::load(args)),
         Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
@@ -314,6 +336,16 @@ async fn run_live(databases: &Databases, binary: &Binary, args: &LiveArgs) -> Re
     for place in databases.places().await? {
         // Its subscribers share what they know without locks, on this thread.
         let measured = live::run(&binary, &place, args, |table| println!("{table}"));
+        targets.extend(LocalSet::new().run_until(measured).await?);
+    }
+    Ok(targets)
+}
+
+async fn run_webhooks(databases: &Databases, binary: &Binary, args: &WebhooksArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let measured = webhooks::run(&binary, &place, args, |table| println!("{table}"));
         targets.extend(LocalSet::new().run_until(measured).await?);
     }
     Ok(targets)
