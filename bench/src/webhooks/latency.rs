@@ -30,7 +30,7 @@ pub async fn run(binary: &Path, place: &Place, args: &WebhooksArgs) -> Result<Re
         let rate = DELIVERIES_PER_SECOND / webhooks as f64;
         stage.pace(rate, WARM_UP).await?;
         let sent = stage.pace(rate, args.duration() * 3).await?;
-        let arrivals = stage.everything_has_come(1).await?;
+        let arrivals = stage.everything_has_come().await?;
         stage.stop().await?;
         let mut latencies = Latencies::default();
         for (id, sent_at) in &sent {

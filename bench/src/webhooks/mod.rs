@@ -3,6 +3,9 @@
 //! - `throughput`: deliveries a second to many webhooks and to one, against a bare loop of the same HTTP client
 //! - `latency`: from a request to receivers
 //! - `intake`: mutations while deliveries go on
+//! - `replay`: what has waited, and a replay of it, at a capped rate, and what mutations notice of it
+//! - `history`: pages of many attempts, and their removal
+//! - `notice`: mutations at a steady rate
 //! - `receiver`: who receives, a process of its own
 //! - `bare`: what deliveries are compared with
 //! - `stage`: the server, its webhooks, and who writes
@@ -11,9 +14,12 @@
 //! error.
 
 mod bare;
+mod history;
 mod intake;
 mod latency;
+mod notice;
 pub mod receiver;
+mod replay;
 mod stage;
 mod throughput;
 
@@ -38,6 +44,10 @@ pub enum Case {
     Latency,
     /// Mutations while deliveries go on.
     Intake,
+    /// 50,000 events that have waited, and their replay.
+    Replay,
+    /// Pages of 100,000 attempts, and their removal.
+    History,
 }
 
 /// How durable push is measured.
@@ -58,15 +68,22 @@ pub struct WebhooksArgs {
     /// How long each round measures, in seconds.
     #[arg(long, default_value_t = 4)]
     pub seconds: u64,
+    /// Of the number of events that are replayed, and of attempts that are kept; less makes a rehearsal.
+    #[arg(long, default_value_t = 1.0)]
+    pub share: f64,
 }
 
 impl Default for WebhooksArgs {
     fn default() -> Self {
-        Self { cases: Vec::new(), webhooks: 100, in_flight: 4, rounds: 3, seconds: 4 }
+        Self { cases: Vec::new(), webhooks: 100, in_flight: 4, rounds: 3, seconds: 4, share: 1.0 }
     }
 }
 
 impl WebhooksArgs {
+    fn scaled(&self, count: usize) -> usize {
+        ((count as f64 * self.share) as usize).max(1)
+    }
+
     fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds)
     }
@@ -87,7 +104,7 @@ pub async fn run(
     args: &WebhooksArgs,
     mut show: impl FnMut(&Table),
 ) -> Result<Vec<Target>> {
-    ensure!(args.rounds > 0 && args.seconds > 0, "there must be something to measure");
+    ensure!(args.rounds > 0 && args.seconds > 0 && args.share > 0.0, "there must be something to measure");
     ensure!(args.webhooks > 0 && args.in_flight > 0, "there must be webhooks, and requests in flight");
     let mut targets = Vec::new();
     for case in Case::value_variants() {
@@ -99,6 +116,8 @@ pub async fn run(
             Case::One => throughput::one(binary, place, args).await?,
             Case::Latency => latency::run(binary, place, args).await?,
             Case::Intake => intake::run(binary, place, args).await?,
+            Case::Replay => replay::run(binary, place, args).await?,
+            Case::History => history::run(binary, place, args).await?,
         };
         report.tables.iter().for_each(&mut show);
         targets.extend(report.targets);

@@ -96,7 +96,7 @@ async fn run(
         };
         theirs.push(bare.per_second().await?);
     }
-    stage.everything_has_come(1).await?;
+    stage.everything_has_come().await?;
     stage.stop().await?;
     let title = format!("deliveries/s to {name}, {body_bytes} bytes, {}", place.name());
     let mut table = Table::new(&[&title, "median", "min", "max", "ratio", "µs of the server", "of the receiver"]);
