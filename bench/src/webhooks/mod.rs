@@ -5,7 +5,7 @@
 //! - `intake`: mutations while deliveries go on
 //! - `replay`: what has waited, and a replay of it, at a capped rate, and what mutations notice of it
 //! - `history`: pages of many attempts, and their removal
-//! - `notice`: mutations at a steady rate
+//! - `notice`: mutations that are timed
 //! - `receiver`: who receives, a process of its own
 //! - `bare`: what deliveries are compared with
 //! - `stage`: the server, its webhooks, and who writes

@@ -19,7 +19,7 @@ const REPLAY: &str =
     "mutation($input: ReplayWebhookInput!) { replayWebhook(input: $input) { userErrors { message } } }";
 const EVENTS: usize = 50_000;
 /// Requests a second that the webhook may get.
-const RATE: u64 = 2_000;
+const RATE: u64 = 1_000;
 /// Events of one mutation.
 const TOGETHER: usize = 500;
 /// Of what mutations take while nothing is sent.
