@@ -225,7 +225,13 @@ fn main() -> Result<()> {
             targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
             let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds, only: Vec::new() };
             targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
-            let live = LiveArgs { cases: Vec::new(), rounds: rounds.min(3), seconds: seconds.max(4), share: 1.0 };
+            let live = LiveArgs {
+                cases: Vec::new(),
+                rounds: rounds.min(3),
+                seconds: seconds.max(4),
+                share: 1.0,
+                subscribers: Vec::new(),
+            };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
             let webhooks = WebhooksArgs { rounds: rounds.min(3), seconds: seconds.max(4), ..WebhooksArgs::default() };
             targets.extend(client()?.block_on(run_webhooks(&databases, &binary, &webhooks))?);

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::error::{ErrorCode, GraphqlError, Location};
 use super::literals::Literals;
-use super::{Documents, Prepared, rules, variables};
+use super::visit::visit;
+use super::{Documents, Prepared, variables};
 use crate::schema::OperationKind;
 
 /// One operation with coerced variables: what execution works on.
@@ -155,7 +156,7 @@ impl<'d> Operation<'d> {
         }
         let document = self.prepared.document();
         let mut wrong = None;
-        rules::visit(document, &self.definition.selection_set, &mut |selection| {
+        visit(document, &self.definition.selection_set, &mut |selection| {
             for directive in selection.directives().iter().filter(|d| matches!(&*d.name, "skip" | "include")) {
                 let condition = directive.specified_argument_by_name("if");
                 let variable = condition.and_then(|value| value.as_variable());
