@@ -8,6 +8,7 @@
 //! - `http`: the server over HTTP, against itself without group commit and against the least
 //! - `reads`: a large shop, over HTTP and against a loader that asks level by level
 //! - `live`: live push: latency, deliveries, groups, idle subscriptions, reconnects, slow clients
+//! - `webhooks`: durable push: deliveries, latency, mutations meanwhile
 //! - `follow`: the load client for subscriptions
 //! - `chaos`: what must hold whatever goes wrong
 //! - `fuzz`: random garbage
@@ -48,6 +49,7 @@ mod store;
 mod table;
 mod target;
 mod usage;
+mod webhooks;
 mod wire;
 mod writer;
 
@@ -68,6 +70,7 @@ use crate::rounds::Rounds;
 use crate::served::Binary;
 use crate::table::{Table, thousands};
 use crate::target::Target;
+use crate::webhooks::WebhooksArgs;
 use crate::writer::WriterArgs;
 
 /// That of the server: the client has a processor in common with it, and what one of them takes the other one lacks.
@@ -131,6 +134,15 @@ enum Command {
         #[command(flatten)]
         args: LiveArgs,
     },
+    /// Durable push: deliveries a second, latency, and mutations while deliveries go on.
+    Webhooks {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: WebhooksArgs,
+    },
     /// Breaks connections off and kills the server; finds gaps, duplicates and differences. An error is a finding.
     Disconnects {
         #[command(flatten)]
@@ -177,6 +189,8 @@ enum Command {
     BareServer(BareServerArgs),
     /// Receives webhooks and does harm, until it is killed.
     HostileReceivers(ReceiversArgs),
+    /// Receives webhooks, and tells what has come, until it is killed.
+    WebhookReceiver,
     /// Sends what it is told to all subscribers, until it is killed.
     RivalServer {
         /// Which one.
@@ -237,6 +251,8 @@ fn main() -> Result<()> {
                 subscribers: Vec::new(),
             };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
+            let webhooks = WebhooksArgs { rounds: rounds.min(3), seconds: seconds.max(4), ..WebhooksArgs::default() };
+            targets.extend(client()?.block_on(run_webhooks(&databases, &binary, &webhooks))?);
             targets
         }
         Command::Writer { databases, args } => server()?.block_on(run_writer(&databases, &args))?,
@@ -244,6 +260,9 @@ fn main() -> Result<()> {
         Command::Reads { databases, binary, args } => client()?.block_on(run_reads(&databases, &binary, &args))?,
         Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
         Command::Hostile { databases, binary, args } => client()?.block_on(run_hostile(&databases, &binary, &args))?,
+        Command::Webhooks { databases, binary, args } => {
+            client()?.block_on(run_webhooks(&databases, &binary, &args))?
+        }
         Command::Disconnects { databases, binary, args } => {
             return client()?.block_on(run_disconnects(&databases, &binary, &args));
         }
@@ -255,6 +274,9 @@ fn main() -> Result<()> {
         }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
         Command::HostileReceivers(args) => return client()?.block_on(hostile::serve(args)),
+        Command::WebhookReceiver => {
+            return client()?.block_on(LocalSet::new().run_until(webhooks::receiver::serve()));
+        }
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
         Command::Load(args) => return client()?.block_on(by_hand::load(args)),
         Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
@@ -352,6 +374,16 @@ async fn run_hostile(databases: &Databases, binary: &Binary, args: &HostileArgs)
         let (table, reached) = LocalSet::new().run_until(hostile::run(&binary, &place, args)).await?;
         println!("{table}");
         targets.extend(reached);
+    }
+    Ok(targets)
+}
+
+async fn run_webhooks(databases: &Databases, binary: &Binary, args: &WebhooksArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let measured = webhooks::run(&binary, &place, args, |table| println!("{table}"));
+        targets.extend(LocalSet::new().run_until(measured).await?);
     }
     Ok(targets)
 }

@@ -7,6 +7,7 @@
 mod compose;
 pub mod parts;
 mod startup;
+mod threads;
 
 use std::future::Future;
 use std::sync::Arc;

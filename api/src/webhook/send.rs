@@ -107,8 +107,9 @@ impl Sender {
             response_body: None,
             retry_after: None,
         };
-        match self.request(Method::POST, &outbound, start + outbound.timeout).await {
-            Ok(response) => read(response, start + outbound.timeout, &mut attempt).await,
+        let deadline = start + outbound.timeout;
+        match self.request(Method::POST, outbound, deadline).await {
+            Ok(response) => read(response, deadline, &mut attempt).await,
             Err(error) => attempt.error = Some(error),
         }
         attempt.duration_ms = start.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
@@ -121,20 +122,23 @@ impl Sender {
     /// If there is no answer.
     pub async fn options(&self, outbound: &Outbound) -> Result<(StatusCode, HeaderMap), AttemptError> {
         let outbound = Outbound { body: Bytes::new(), ..outbound.clone() };
-        let response = self.request(Method::OPTIONS, &outbound, Instant::now() + outbound.timeout).await?;
+        let deadline = Instant::now() + outbound.timeout;
+        let response = self.request(Method::OPTIONS, outbound, deadline).await?;
         Ok((response.status(), response.headers().clone()))
     }
 
-    async fn request(&self, method: Method, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
+    async fn request(&self, method: Method, outbound: Outbound, deadline: Instant) -> Result<Response, AttemptError> {
         self.guard.check_literal(&outbound.url).map_err(|_| AttemptError::blocked())?;
         let scheme = Scheme::of(&outbound.url).ok_or_else(AttemptError::blocked)?;
         let client = match scheme {
             Scheme::Https => &self.https,
             Scheme::Http => &self.http,
         };
-        let request =
-            client.request(method, outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
-        match timeout_at(deadline, request.send()).await {
+        // A builder would look through all of it again.
+        let mut request = reqwest::Request::new(method, outbound.url);
+        *request.headers_mut() = outbound.headers;
+        *request.body_mut() = Some(outbound.body.into());
+        match timeout_at(deadline, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(AttemptError::of_request(&error, scheme == Scheme::Https)),
             Err(_) => Err(AttemptError::timeout(outbound.timeout)),
