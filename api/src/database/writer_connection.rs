@@ -22,7 +22,7 @@ pub enum WriterConnection {
     /// SQLite, private to the writer's thread.
     Sqlite(sea_orm_blocking::DatabaseConnection),
     /// PostgreSQL.
-    Postgres(PostgresWriter),
+    Postgres(Box<PostgresWriter>),
 }
 
 /// The writer's connection to PostgreSQL. It is made anew when it is needed after it has broken.
@@ -52,7 +52,8 @@ impl WriterConnection {
                     ));
                 }
                 let session = Mutex::new(Some(session));
-                Ok(Self::Postgres(PostgresWriter { options, session, is_left_open: Cell::new(false) }))
+                let is_left_open = Cell::new(false);
+                Ok(Self::Postgres(Box::new(PostgresWriter { options, session, is_left_open })))
             }
         }
     }
