@@ -254,8 +254,8 @@ mod tests {
              CROSS JOIN LATERAL (SELECT a FROM t WHERE b=v.v1 AND c=v.v2) AS found"
         );
         let (mut ids, mut texts) = (Column::new(Element::BigInt, 2), Column::new(Element::Text, 2));
-        [1, -2].map(|id| ids.int(id));
-        ["x", r#"a"b\,{NULL}"#].map(|text| texts.text(text));
+        [1, -2].into_iter().for_each(|id| ids.int(id));
+        ["x", r#"a"b\,{NULL}"#].into_iter().for_each(|text| texts.text(text));
         assert_eq!(sql.parameters(), [ids, texts].map(Parameter::Column));
     }
 }
