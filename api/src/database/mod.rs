@@ -7,6 +7,7 @@ mod error;
 mod float_sum;
 mod lock;
 mod look_up;
+mod packed;
 mod record;
 mod sql;
 mod sqlite;
@@ -15,6 +16,10 @@ mod writer_connection;
 pub use connection::Database;
 pub use error::Error;
 pub use lock::FileLock;
-pub use record::Record;
+pub use packed::{Packed, unpack};
+pub use record::{Record, Whole};
 pub use sql::{Dialect, Sql, postgres_list};
 pub use writer_connection::{NotCommitted, Transaction, WriterConnection};
+
+#[cfg(test)]
+pub(crate) use packed::tests::packed;
