@@ -204,9 +204,9 @@ struct Databases {
     /// Also on this PostgreSQL server, in databases that are made and removed. Its user must be allowed to do so.
     #[arg(long, env = "BENCH_POSTGRES_URL", hide_env_values = true)]
     postgres_url: Option<String>,
-    /// Not on SQLite.
-    #[arg(long, requires = "postgres_url")]
-    no_sqlite: bool,
+    /// On this kind of database alone.
+    #[arg(long, value_enum, requires_if("postgres", "postgres_url"))]
+    database: Option<place::Kind>,
 }
 
 impl Databases {
@@ -221,11 +221,16 @@ impl Databases {
 
     /// For what is not about speed.
     fn any_places(&self) -> impl Iterator<Item = Place> {
-        let sqlite = (!self.no_sqlite).then_some(Place::Sqlite);
-        let postgres = self.postgres_url.clone().map(|url| Place::Postgres { url });
-        sqlite.into_iter().chain(postgres)
+        let is_wanted = |kind| self.database.is_none_or(|only| only == kind);
+        let sqlite = is_wanted(place::Kind::Sqlite).then_some(Place::Sqlite);
+        let postgres = self.postgres_url.clone().filter(|_| is_wanted(place::Kind::Postgres));
+        sqlite.into_iter().chain(postgres.map(|url| Place::Postgres { url }))
     }
 }
+
+/// Each request makes many small allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
     let cli = Cli::parse();

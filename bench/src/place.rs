@@ -1,6 +1,7 @@
 //! New databases, gone after use.
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -8,6 +9,15 @@ use uuid::Uuid;
 /// What secrets in these databases are encrypted with, 32 bytes in base64: they are filled in process and served by another
 /// one, which has to have the same key.
 pub const ENCRYPTION_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Embedded.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
 
 /// Where databases are made.
 #[derive(Debug, Clone)]

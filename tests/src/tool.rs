@@ -23,7 +23,7 @@ pub async fn try_out(backend: Backend, words: &[&str]) -> String {
     command.args(words).arg("--server").arg(binary_path()).env_remove("BENCH_POSTGRES_URL");
     if backend == Backend::Postgres {
         let url = std::env::var("TEST_POSTGRES_URL").expect("a case on PostgreSQL has one");
-        command.args(["--no-sqlite", "--postgres-url", &url]);
+        command.args(["--database", "postgres", "--postgres-url", &url]);
     }
     let output = command.output().await.expect("the tool can be run");
     let [printed, said] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());

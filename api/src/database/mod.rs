@@ -8,6 +8,7 @@ mod error;
 mod float_sum;
 mod lock;
 mod look_up;
+mod packed;
 mod record;
 mod session;
 mod sessions;
@@ -19,6 +20,10 @@ pub use column::{Column, Element};
 pub use connection::Database;
 pub use error::Error;
 pub use lock::FileLock;
-pub use record::Record;
+pub use packed::{Packed, unpack};
+pub use record::{Record, Whole};
 pub use sql::{Dialect, Sql, postgres_list};
 pub use writer_connection::{NotCommitted, Transaction, WriterConnection};
+
+#[cfg(test)]
+pub(crate) use packed::tests::packed;

@@ -13,6 +13,15 @@ pub enum Record {
     Postgres(sqlx::postgres::PgRow),
 }
 
+/// A tree of values, as each database gives it best.
+#[derive(Debug)]
+pub enum Whole {
+    /// By PostgreSQL.
+    Text(String),
+    /// By the functions of SQLite's connections; see [`unpack`](super::unpack).
+    Packed(Vec<u8>),
+}
+
 impl Record {
     /// A whole number, or null. PostgreSQL: of type bigint.
     pub fn int(&self, index: usize) -> Result<Option<i64>, Error> {
@@ -28,6 +37,14 @@ impl Record {
             Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
             Self::Postgres(row) => Ok(row.try_get(index)?),
         }
+    }
+
+    /// A tree of values, or null.
+    pub fn whole(&self, index: usize) -> Result<Option<Whole>, Error> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get_by_index::<Option<Vec<u8>>>(index)?.map(Whole::Packed),
+            Self::Postgres(row) => row.try_get_by_index::<Option<String>>(index)?.map(Whole::Text),
+        })
     }
 
     /// A UUID, or null.

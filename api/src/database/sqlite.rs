@@ -9,10 +9,10 @@ use rusqlite::functions::FunctionFlags;
 use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, Statement};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::Error;
 use super::float_sum::FloatSum;
 use super::record::Record;
 use super::sql::Sql;
+use super::{Error, packed};
 
 /// Reader threads: as many as there are processors, for reads are bound by these, but not fewer than two, so that a long
 /// one does not hold up all others.
@@ -74,7 +74,8 @@ fn add_functions(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
             serde_json::from_str(&list).map_err(|e| rusqlite::Error::UserFunctionError(Box::new(e)))?;
         Ok(Some(items.contains(&float)))
     })?;
-    conn.create_aggregate_function("tandem_float_sum", 1, flags, FloatSum)
+    conn.create_aggregate_function("tandem_float_sum", 1, flags, FloatSum)?;
+    packed::add_functions(conn)
 }
 
 fn statement(sql: Sql) -> Statement {

@@ -9,9 +9,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use tandem::catalog::type_id;
 
-use super::ReadsArgs;
 use super::batched::{self, ORDERS, QUERY};
 use super::seed::{CUSTOMERS, Kind, LINES, id};
+use super::{Part, ReadsArgs};
 use crate::load::{Amount, Load, Outcome};
 use crate::served::{Tandem, request};
 
@@ -141,7 +141,7 @@ pub fn scatter(number: u64) -> u64 {
 /// Asks each case in turn, reads first.
 pub async fn run(tandem: &Tandem, args: &ReadsArgs) -> Result<Vec<(Case, Outcome)>> {
     let mut outcomes = Vec::new();
-    for case in Case::value_variants().iter().filter(|case| args.only.is_empty() || args.only.contains(case)) {
+    for case in Case::value_variants().iter().filter(|case| args.wants(Part::OverHttp(**case))) {
         let outcome = one(tandem, *case, args).await.with_context(|| case.name())?;
         outcomes.push((*case, outcome));
     }

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 use tandem::app::parts::{self, Options, Parts};
 use tandem::auth::Secret;
 use tandem::catalog;
@@ -53,9 +54,48 @@ pub struct ReadsArgs {
     /// How long each round measures, in seconds.
     #[arg(long, default_value_t = 2)]
     pub seconds: u64,
-    /// Only these cases over HTTP, and then not the tree in process; may be given several times.
-    #[arg(long)]
-    pub only: Vec<cases::Case>,
+    /// Only these cases; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<Part>,
+}
+
+/// A part of what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The tree in process.
+    InProcess,
+    /// A case over HTTP.
+    OverHttp(cases::Case),
+}
+
+impl ValueEnum for Part {
+    fn value_variants<'a>() -> &'a [Self] {
+        use cases::Case;
+        const {
+            &[
+                Self::InProcess,
+                Self::OverHttp(Case::ById),
+                Self::OverHttp(Case::List),
+                Self::OverHttp(Case::Filtered),
+                Self::OverHttp(Case::Tree),
+                Self::OverHttp(Case::Create),
+                Self::OverHttp(Case::CreateNested),
+            ]
+        }
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::InProcess => Some(PossibleValue::new("in-process").help("The tree in process")),
+            Self::OverHttp(case) => case.to_possible_value(),
+        }
+    }
+}
+
+impl ReadsArgs {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
 }
 
 /// What was measured on one kind of database.
@@ -79,6 +119,10 @@ pub async fn run(binary: &Path, place: &Place, args: &ReadsArgs) -> Result<Measu
     ensure!(args.orders >= 1000, "a shop with less than 1,000 orders says nothing");
     let database = place.make().await?;
     let trees = in_process(&database, args).await?;
+    if args.only == [Part::InProcess] {
+        database.remove().await?;
+        return Ok(Measured { cases: Vec::new(), trees });
+    }
     let tandem = Tandem::start_on(binary, database, &[]).await?;
     let cases = cases::run(&tandem, args).await;
     tandem.stop().await?;
@@ -95,7 +139,7 @@ async fn in_process(database: &NewDatabase, args: &ReadsArgs) -> Result<Option<T
             let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
             let parts = Arc::new(open(&url, &stop, &tasks).await?);
             seed::fill(&url, args.orders).await?;
-            let figures = match args.only.is_empty() {
+            let figures = match args.wants(Part::InProcess) {
                 true => compare(&parts, &args).await.map(|(tandem, batched)| Some(Trees { tandem, batched })),
                 false => Ok(None),
             };

@@ -158,7 +158,7 @@ impl ObjectPlan {
     }
 
     fn write_fields(&self, nodes: &[Node], is_image: bool, out: &mut Output<'_>) {
-        out.object(&self.fields, |out, field| {
+        out.object_of(&self.fields, Guarded::is_in_path, |out, field| {
             if field.is_open(nodes) {
                 self.write_value(&field.value, nodes, is_image, out)
             } else {
@@ -230,6 +230,14 @@ impl Guarded {
             Guard::Open => true,
             Guard::Closed => false,
             Guard::Test(slot) => nodes[slot] == Node::Leaf(Datum::Bool(true)),
+        }
+    }
+
+    /// Whether there may be an error in it.
+    fn is_in_path(&self) -> bool {
+        match &self.value {
+            Value::TypeName(_) | Value::Column { .. } => self.guard != Guard::Open,
+            Value::ToOne { .. } | Value::Connection { .. } => true,
         }
     }
 

@@ -86,16 +86,31 @@ impl<'a> Output<'a> {
     }
 
     /// Writes an object: for each key what `value` writes.
-    pub(crate) fn object<T>(&mut self, fields: &[(Key, T)], mut value: impl FnMut(&mut Self, &T)) {
+    pub(crate) fn object<T>(&mut self, fields: &[(Key, T)], value: impl FnMut(&mut Self, &T)) {
+        self.object_of(fields, |_| true, value);
+    }
+
+    /// Writes an object. Fields that are not part of a path can have no error. Most are such, and their shared names need not
+    /// be counted.
+    pub(crate) fn object_of<T>(
+        &mut self,
+        fields: &[(Key, T)],
+        is_in_path: impl Fn(&T) -> bool,
+        mut value: impl FnMut(&mut Self, &T),
+    ) {
         self.bytes.push(b'{');
         for (i, (key, field)) in fields.iter().enumerate() {
             if i > 0 {
                 self.bytes.push(b',');
             }
             self.raw(&key.quoted);
-            self.path.push(PathSegment::Field(Arc::clone(&key.name)));
-            value(self, field);
-            self.path.pop();
+            if is_in_path(field) {
+                self.path.push(PathSegment::Field(Arc::clone(&key.name)));
+                value(self, field);
+                self.path.pop();
+            } else {
+                value(self, field);
+            }
         }
         self.bytes.push(b'}');
     }

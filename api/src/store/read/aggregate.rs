@@ -3,7 +3,7 @@
 //! Sums are exact, and what is not exact is rounded once: means, and sums of floats, which are added as the decimal
 //! numbers that clients see. So the result does not depend on the order of the rows, nor on the database.
 
-use super::part::{self, Joined};
+use super::part::{self, Joined, Of};
 use super::scan::Scanner;
 use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, ResourceId, Scalar};
 use crate::database::{Dialect, Sql};
@@ -40,7 +40,7 @@ pub(super) fn push(sql: &mut Sql, catalog: &Catalog, resource: ResourceId, alias
         Aggregate::Avg(id) => sum_arguments(dialect, field(id)) + 1,
         Aggregate::Min(id) | Aggregate::Max(id) => part::arguments(&field(id).ty),
     };
-    let mut joined = Joined::open(sql, aggregates.iter().map(arguments).sum());
+    let mut joined = Joined::open(sql, Of::One, aggregates.iter().map(arguments).sum());
     for aggregate in aggregates {
         joined.next(sql, arguments(aggregate));
         match aggregate {
@@ -74,16 +74,16 @@ fn sum_arguments(dialect: Dialect, field: &Field) -> usize {
     if is_halved(dialect, field) { 2 } else { 1 }
 }
 
-/// Adds a sum in a form that loses nothing; `!` for null.
+/// Adds a sum in a form that loses nothing; for null, `!` on PostgreSQL and null on SQLite.
 fn push_sum(sql: &mut Sql, alias: &str, field: &Field) {
     let is_float = field.ty == FieldType::Scalar(Scalar::Float);
     if is_halved(sql.dialect(), field) {
-        sql.push("ifnull(sum(").column(alias, &field.column).push(">>32),'!'),ifnull(sum(");
-        sql.column(alias, &field.column).push("&4294967295),'!')");
+        sql.push("sum(").column(alias, &field.column).push(">>32),sum(");
+        sql.column(alias, &field.column).push("&4294967295)");
         return;
     }
     let (before, after) = match (sql.dialect(), is_float) {
-        (Dialect::Sqlite, _) => ("ifnull(tandem_float_sum(", "),'!')"),
+        (Dialect::Sqlite, _) => ("tandem_float_sum(", ")"),
         (Dialect::Postgres, true) => ("coalesce(CAST(sum(CAST(CAST(", " AS text) AS numeric)) AS text),'!')"),
         (Dialect::Postgres, false) => ("coalesce(CAST(sum(", ") AS text),'!')"),
     };
@@ -101,14 +101,14 @@ pub(super) fn decode(
     let mut all = Vec::with_capacity(aggregates.len());
     for (i, aggregate) in aggregates.iter().enumerate() {
         if i > 0 {
-            scanner.expect(b',')?;
+            scanner.separate()?;
         }
         all.push(match aggregate {
             Aggregate::Count => Some(Datum::Int(scanner.number()?)),
             Aggregate::Sum(id) => sum(field(id), scanner)?.map_or(Some(Datum::Null), Sum::shown),
             Aggregate::Avg(id) => {
                 let sum = sum(field(id), scanner)?;
-                scanner.expect(b',')?;
+                scanner.separate()?;
                 let count = scanner.number()?;
                 sum.map_or(Some(Datum::Null), |sum| sum.mean(count))
             }
@@ -131,25 +131,21 @@ enum Sum {
 
 /// The outer `None`: it does not fit; the inner one: there was no value.
 fn sum(field: &Field, scanner: &mut Scanner<'_>) -> Option<Option<Sum>> {
-    let is_halved = is_halved(scanner.dialect(), field);
-    if scanner.take(b'!') {
-        if is_halved {
-            scanner.expect(b',')?;
-            scanner.expect(b'!')?;
-        }
-        return Some(None);
-    }
     let scale = match field.ty {
-        FieldType::Scalar(Scalar::Float) => return Some(Some(Sum::Float(scanner.plain()?.parse().ok()?))),
         FieldType::Scalar(Scalar::Decimal { scale, .. }) => Some(scale),
         _ => None,
     };
-    let units = if is_halved {
-        let high = i128::from(scanner.number()?);
-        scanner.expect(b',')?;
-        (high << 32) + i128::from(scanner.number()?)
+    let units = if is_halved(scanner.dialect(), field) {
+        let high = scanner.whole()?;
+        scanner.separate()?;
+        let (Some(high), Some(low)) = (high, scanner.whole()?) else { return Some(None) };
+        (i128::from(high) << 32) + i128::from(low)
     } else {
-        units(scanner.plain()?, scale.unwrap_or(0))?
+        let Some(text) = scanner.word()? else { return Some(None) };
+        if field.ty == FieldType::Scalar(Scalar::Float) {
+            return Some(Some(Sum::Float(text.parse().ok()?)));
+        }
+        units(text, scale.unwrap_or(0))?
     };
     Some(Some(match scale {
         Some(scale) => Sum::Decimal { units, scale },
@@ -205,6 +201,7 @@ fn decimal(units: i128, scale: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::{Packed, packed};
 
     const FILE: &str = "type A @resource { price: Decimal @decimal(precision: 12, scale: 2) big: BigInt float: Float }";
 
@@ -212,28 +209,29 @@ mod tests {
     fn both_forms_of_a_sum_are_the_same_number() {
         let catalog = crate::catalog::parse("resources.graphql", FILE).unwrap();
         let resource = catalog.resource(catalog.find("A").unwrap());
-        let read = |name, dialect, text| {
-            let mut scanner = Scanner::new(dialect, text);
+        let read = |name, mut scanner: Scanner<'_>| {
             sum(resource.field(resource.find(name).unwrap()), &mut scanner).filter(|_| scanner.is_at_end())
         };
+        let null = [Packed::Null, Packed::Null];
+        let halves = |high, low| [Packed::Int(high), Packed::Int(low)];
         for (name, sqlite, postgres, shown) in [
-            ("price", "0,1250", "12.50", Some("12.50")),
-            ("price", "-1,4294967291", "-0.05", Some("-0.05")),
-            ("price", "0,0", "0.00", Some("0.00")),
-            ("price", "!,!", "!", None),
-            ("big", "4294967294,8589934590", "18446744073709551614", Some("18446744073709551614")),
-            ("big", "-4294967296,0", "-18446744073709551616", Some("-18446744073709551616")),
+            ("price", halves(0, 1250), "12.50", Some("12.50")),
+            ("price", halves(-1, 4_294_967_291), "-0.05", Some("-0.05")),
+            ("price", halves(0, 0), "0.00", Some("0.00")),
+            ("price", null, "!", None),
+            ("big", halves(4_294_967_294, 8_589_934_590), "18446744073709551614", Some("18446744073709551614")),
+            ("big", halves(-4_294_967_296, 0), "-18446744073709551616", Some("-18446744073709551616")),
         ] {
-            for (dialect, text) in [(Dialect::Sqlite, sqlite), (Dialect::Postgres, postgres)] {
-                let sum = read(name, dialect, text).unwrap().map(Sum::shown);
-                assert_eq!(sum, shown.map(|shown| Some(Datum::Text(shown.to_owned()))), "{text}");
+            for scanner in [Scanner::Packed(&packed(&sqlite)), Scanner::Text(postgres)] {
+                let sum = read(name, scanner).unwrap().map(Sum::shown);
+                assert_eq!(sum, shown.map(|shown| Some(Datum::Text(shown.to_owned()))), "{postgres}");
             }
         }
-        for (dialect, text) in [(Dialect::Sqlite, "1e-1"), (Dialect::Postgres, "0.100")] {
-            assert_eq!(read("float", dialect, text), Some(Some(Sum::Float(0.1))));
+        for scanner in [Scanner::Packed(&packed(&[Packed::Text("1e-1")])), Scanner::Text("0.100")] {
+            assert_eq!(read("float", scanner), Some(Some(Sum::Float(0.1))));
         }
-        assert_eq!(read("price", Dialect::Postgres, "1.5"), None);
-        assert_eq!(read("price", Dialect::Sqlite, "1"), None);
+        assert_eq!(read("price", Scanner::Text("1.5")), None);
+        assert_eq!(read("price", Scanner::Packed(&packed(&[Packed::Int(1)]))), None);
     }
 
     #[test]

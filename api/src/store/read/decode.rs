@@ -1,15 +1,14 @@
-//! What came back: text → values, by the shape that was asked for. The form of the text is told in `part`.
+//! What came back → values, by the shape that was asked for. The form of it is told in `part`.
 
 use entity::Position;
 
 use super::aggregate::Aggregated;
 use super::grouping::GroupPage;
-use super::order_type;
-use super::part::is_marked;
-use super::scan::Scanner;
-use super::shape::{List, Shape, Slot};
+use super::layout::{Form, Layout, ToOne};
+use super::scan::{Rows, Scanner};
+use super::shape::{List, Shape};
 use crate::catalog::{Catalog, Datum};
-use crate::database::{Dialect, Error};
+use crate::database::{Dialect, Error, Whole};
 
 /// The value of one slot.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,29 +46,30 @@ pub struct Summary {
 }
 
 /// Reads one object.
-pub(super) fn object_text(dialect: Dialect, catalog: &Catalog, shape: &Shape, text: &str) -> Result<Vec<Node>, Error> {
-    let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
-    reader.object(shape).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, shape))
+pub(super) fn object(catalog: &Catalog, shape: &Shape, whole: &Whole) -> Result<Vec<Node>, Error> {
+    let mut reader = Reader { catalog, scanner: Scanner::new(whole) };
+    let layout = Layout::of_row(reader.scanner.dialect(), catalog, shape);
+    reader.object(&layout).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, shape))
 }
 
 /// Reads one list: its rows, if there are any, how many there are in all, and what is said of them.
 pub(super) fn page(
-    dialect: Dialect,
     catalog: &Catalog,
     list: &List,
-    rows: Option<&str>,
+    rows: Option<&Whole>,
     total: Option<i64>,
-    summary: Option<&str>,
+    summary: Option<&Whole>,
 ) -> Result<Page, Error> {
     let mut page = Page { total, ..Page::default() };
-    if let Some(text) = summary {
-        let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
+    if let Some(whole) = summary {
+        let mut reader = Reader { catalog, scanner: Scanner::new(whole) };
         let summary = reader.summary(list).filter(|_| reader.scanner.is_at_end());
         page.summary = Some(Box::new(summary.ok_or_else(|| corrupt(catalog, &list.shape))?));
     }
-    if let Some(text) = rows {
-        let mut reader = Reader { catalog, scanner: Scanner::new(dialect, text) };
-        let is_whole = reader.rows(list, &mut page).is_some() && reader.scanner.is_at_end();
+    if let Some(whole) = rows {
+        let mut reader = Reader { catalog, scanner: Scanner::new(whole) };
+        let layout = Layout::of_list(reader.scanner.dialect(), catalog, list);
+        let is_whole = reader.page_rows(Rows::All, list, &layout, &mut page).is_some() && reader.scanner.is_at_end();
         is_whole.then_some(()).ok_or_else(|| corrupt(catalog, &list.shape))?;
     }
     Ok(page)
@@ -80,71 +80,100 @@ fn corrupt(catalog: &Catalog, shape: &Shape) -> Error {
     Error::Corrupt(format!("rows of {name} do not fit the resource file"))
 }
 
+/// Rows for which a page that has any has room at once.
+const EXPECTED_ROWS: usize = 16;
+
 pub(super) struct Reader<'t> {
     pub(super) catalog: &'t Catalog,
     pub(super) scanner: Scanner<'t>,
 }
 
 impl Reader<'_> {
-    fn object(&mut self, shape: &Shape) -> Option<Vec<Node>> {
-        let is_marked = is_marked(self.catalog, shape);
-        if is_marked {
-            self.scanner.expect(b'1')?;
+    fn object(&mut self, layout: &Layout<'_>) -> Option<Vec<Node>> {
+        if layout.is_marked {
+            self.scanner.mark()?;
         }
-        let mut nodes = Vec::with_capacity(shape.slots.len());
-        for (i, slot) in shape.slots.iter().enumerate() {
-            if is_marked || i > 0 {
-                self.scanner.expect(b',')?;
+        let mut nodes = Vec::with_capacity(layout.slots.len());
+        for (i, form) in layout.slots.iter().enumerate() {
+            if layout.is_marked || i > 0 {
+                self.scanner.separate()?;
             }
-            nodes.push(self.node(shape, slot)?);
+            nodes.push(self.node(form)?);
         }
         Some(nodes)
     }
 
-    pub(super) fn node(&mut self, shape: &Shape, slot: &Slot) -> Option<Node> {
-        Some(match slot {
-            Slot::Column(field) => {
-                Node::Leaf(self.scanner.datum(&self.catalog.resource(shape.resource).field(*field).ty)?)
-            }
-            Slot::Test(_) => Node::Leaf(Datum::Bool(self.scanner.boolean()?)),
-            Slot::ToOne { .. } if self.scanner.take(b'!') => Node::Object(None),
-            Slot::ToOne { shape, .. } => Node::Object(Some(self.object(shape)?)),
-            Slot::List(list) => Node::Page(self.page(list)?),
+    pub(super) fn node(&mut self, form: &Form<'_>) -> Option<Node> {
+        Some(match form {
+            Form::Value(ty) => Node::Leaf(self.scanner.datum(ty)?),
+            Form::Test => Node::Leaf(Datum::Bool(self.scanner.boolean()?)),
+            Form::ToOne(to_one) => Node::Object(self.to_one(to_one)?),
+            Form::List(list, layout) => Node::Page(self.page(list, layout)?),
         })
     }
 
-    fn page(&mut self, list: &List) -> Option<Page> {
-        let mut page = Page::default();
-        if !self.scanner.take(b']') {
-            self.rows(list, &mut page)?;
-            self.scanner.expect(b',')?;
-            self.scanner.expect(b']')?;
+    fn to_one(&mut self, ToOne { is_spread, is_spread_marked, layout }: &ToOne<'_>) -> Option<Option<Vec<Node>>> {
+        match self.scanner.dialect() {
+            Dialect::Postgres if self.scanner.take(b'!') => Some(None),
+            Dialect::Postgres => self.object(layout).map(Some),
+            Dialect::Sqlite if *is_spread => {
+                let is_there = !is_spread_marked || self.scanner.boolean()?;
+                let row = self.object(layout)?;
+                let is_there = is_there && (*is_spread_marked || row.first() != Some(&Node::Leaf(Datum::Null)));
+                Some(is_there.then_some(row))
+            }
+            Dialect::Sqlite => self.inside(|reader| reader.object(layout)),
         }
+    }
+
+    /// Reads what is one part; on SQLite it is packed, and `None` inside if it is null.
+    pub(super) fn inside<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        let Some(around) = self.scanner.enter()? else { return Some(None) };
+        let value = read(self)?;
+        self.scanner.leave(around)?;
+        Some(Some(value))
+    }
+
+    /// Reads rows, each by `row`.
+    pub(super) fn rows(&mut self, rows: Rows, mut row: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        let Some(around) = self.scanner.enter_rows(rows)? else { return Some(()) };
+        loop {
+            row(self)?;
+            if !self.scanner.has_row() {
+                break;
+            }
+        }
+        self.scanner.leave_rows(rows, around)
+    }
+
+    fn page(&mut self, list: &List, layout: &Layout<'_>) -> Option<Page> {
+        let mut page = Page::default();
+        self.page_rows(Rows::OfList, list, layout, &mut page)?;
         if list.wants_total {
-            self.scanner.expect(b',')?;
+            self.scanner.separate()?;
             page.total = Some(self.scanner.number()?);
         }
         if list.summary_parts() > 0 {
-            self.scanner.expect(b',')?;
-            page.summary = Some(Box::new(self.summary(list)?));
+            self.scanner.separate()?;
+            page.summary = Some(Box::new(self.inside(|reader| reader.summary(list))??));
         }
         Some(page)
     }
 
-    /// At least one row.
-    fn rows(&mut self, list: &List, page: &mut Page) -> Option<()> {
-        loop {
-            let slots = self.object(&list.shape)?;
-            let mut keys = Vec::new();
-            for term in list.keys() {
-                self.scanner.expect(b',')?;
-                keys.push(self.scanner.datum(order_type(self.catalog, list.shape.resource, term))?);
+    fn page_rows(&mut self, rows: Rows, list: &List, layout: &Layout<'_>, page: &mut Page) -> Option<()> {
+        self.rows(rows, |reader| {
+            if page.rows.is_empty() {
+                page.rows.reserve(EXPECTED_ROWS.min(list.paging.limit as usize + 1));
+            }
+            let slots = reader.object(layout)?;
+            let mut keys = Vec::with_capacity(layout.keys.len());
+            for ty in &layout.keys {
+                reader.scanner.separate()?;
+                keys.push(reader.scanner.datum(ty)?);
             }
             page.rows.push((slots, keys));
-            if !self.scanner.take(b';') {
-                break;
-            }
-        }
+            Some(())
+        })?;
         let limit = list.paging.limit as usize;
         page.has_more = page.rows.len() > limit;
         page.rows.truncate(limit);

@@ -1,5 +1,4 @@
-//! Reading rows: a tree of what is wanted becomes one statement, and the one text that it gives becomes a tree of
-//! values.
+//! Reading rows: a tree of what is wanted becomes one statement, and what it gives becomes a tree of values.
 //!
 //! However deep a query nests, each root field is one statement, so all of its parts come from one snapshot; the
 //! position of the log in that snapshot is read along with it.
@@ -7,8 +6,8 @@
 //! - [`shape`]: what is wanted
 //! - [`aggregate`], [`grouping`]: numbers about all rows that match, and about groups of them
 //! - `statement`: as SQL; `keyset`: its order and cursors; `summary`: what it says of all rows that match
-//! - `part`: the form of the text that it gives
-//! - `decode`: what came back; `scan`: part by part
+//! - `part`: the form of what it gives
+//! - `decode`: what came back; `scan`: part by part; `layout`: which parts
 //! - `from_image`: the same tree, of an event's image
 
 pub mod aggregate;
@@ -16,6 +15,7 @@ mod decode;
 mod from_image;
 pub mod grouping;
 mod keyset;
+mod layout;
 mod part;
 mod scan;
 pub mod shape;
@@ -41,10 +41,10 @@ pub async fn one(
     shape: &Shape,
     filter: &Filter,
 ) -> Result<Option<(Vec<Node>, Position)>, Error> {
-    let dialect = database.dialect();
-    let sql = statement::one(dialect, catalog, shape, filter);
+    let sql = statement::one(database.dialect(), catalog, shape, filter);
     let Some(record) = database.look_up(sql).await? else { return Ok(None) };
-    let nodes = decode::object_text(dialect, catalog, shape, &record.need_text(1)?)?;
+    let whole = record.whole(1)?.ok_or_else(|| Error::Corrupt("a row has no parts".to_owned()))?;
+    let nodes = decode::object(catalog, shape, &whole)?;
     Ok(Some((nodes, Position::new(record.need_int(0)?)?)))
 }
 
@@ -52,8 +52,8 @@ pub async fn one(
 pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Result<Page, Error> {
     let records = database.query(statement::list(database.dialect(), catalog, list, parent)).await?;
     let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
-    let (rows, total, summary) = (record.text(1)?, record.int(2)?, record.text(3)?);
-    let mut page = decode::page(database.dialect(), catalog, list, rows.as_deref(), total, summary.as_deref())?;
+    let (rows, total, summary) = (record.whole(1)?, record.int(2)?, record.whole(3)?);
+    let mut page = decode::page(catalog, list, rows.as_ref(), total, summary.as_ref())?;
     page.position = Some(Position::new(record.need_int(0)?)?);
     Ok(page)
 }

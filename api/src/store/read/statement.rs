@@ -1,23 +1,24 @@
-//! A tree of what is wanted → one statement, which gives text in the form that `part` tells.
+//! A tree of what is wanted → one statement, which gives parts in the form that `part` tells.
 //!
 //! A list is chosen first, in a subquery with its order and its limit, and only for the rows that are left what belongs
 //! to them is looked up: limits per parent are limits in a subquery, and what is not shown is not looked up.
 //!
 //! PostgreSQL runs a subquery of a row slower than a join, but of a join it would also consider to read the whole other
 //! table. So to-one rows are joined laterally, with `OFFSET 0`, which it does not look through: one look at the index for
-//! each row, whatever it thinks of the tables' sizes.
+//! each row, whatever it thinks of the tables' sizes. SQLite runs a subquery of a row slower than a join, too, and joins row
+//! by row in the order in which tables are named.
 
 use uuid::Uuid;
 
 use super::keyset::Keyset;
 use super::order_type;
-use super::part::{self, Joined};
+use super::part::{self, Joined, Of};
 use super::shape::{List, Shape, Slot};
 use crate::catalog::{Catalog, Filter, Resource};
 use crate::database::{Dialect, Sql};
 use crate::store::predicate::{self, Aliases};
 
-/// One row that matches a filter: the position of the log, and the object as text. On PostgreSQL it is for
+/// One row that matches a filter: the position of the log, and the object. On PostgreSQL it is for
 /// [`look_up`](crate::database::Database::look_up).
 pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &Filter) -> Sql {
     let sql = match dialect {
@@ -27,7 +28,7 @@ pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &F
     let mut builder = Builder { sql, aliases: Aliases::default(), catalog };
     let alias = builder.aliases.next();
     builder.sql.push("SELECT (SELECT position FROM tandem_head),");
-    let joins = builder.object(shape, &alias, None);
+    let joins = builder.object(shape, &alias, None, Of::One);
     builder.from(shape, &alias);
     builder.joins(&joins, &alias);
     builder.sql.push(" WHERE ");
@@ -36,8 +37,8 @@ pub(super) fn one(dialect: Dialect, catalog: &Catalog, shape: &Shape, filter: &F
     builder.sql
 }
 
-/// A list, of all rows or of those of one parent: the position of the log, the rows as text, null if there are none, the
-/// number of all rows, and what is said of them as text, each if it is wanted.
+/// A list, of all rows or of those of one parent: the position of the log, the rows, null if there are none, the number of all
+/// rows, and what is said of them, each if it is wanted.
 pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Sql {
     let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
     let parent = parent.map_or(Parent::None, Parent::Id);
@@ -66,29 +67,14 @@ pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, p
 /// Its rows, its end, its number, and what is said of all rows.
 const LIST_ARGUMENTS: usize = 4;
 
-/// Arguments of a to-one row that stand among those of another one. All of a slot's have to fit into one call.
-const MAX_SPREAD: usize = 30;
-
 /// How many arguments a slot of such a row takes.
-pub(super) fn slot_arguments(dialect: Dialect, catalog: &Catalog, shape: &Shape, slot: &Slot) -> usize {
+pub(super) fn slot_arguments(catalog: &Catalog, shape: &Shape, (slot, is_spread): (&Slot, bool)) -> usize {
     match slot {
         Slot::Column(field) => part::arguments(&catalog.resource(shape.resource).field(*field).ty),
-        Slot::ToOne { shape, .. } => spread_arguments(dialect, catalog, shape).unwrap_or(1),
-        Slot::Test(_) => 1,
+        Slot::ToOne { shape, .. } if is_spread => part::spread_arguments(catalog, shape).unwrap_or(1),
+        Slot::ToOne { .. } | Slot::Test(_) => 1,
         Slot::List(_) => LIST_ARGUMENTS,
     }
-}
-
-/// How many arguments such a to-one row takes, if its parts stand among those of the row that points at it, which saves a
-/// text for each row. Only those of columns do: they are null if there is no row.
-fn spread_arguments(dialect: Dialect, catalog: &Catalog, shape: &Shape) -> Option<usize> {
-    if dialect == Dialect::Sqlite || shape.slots.is_empty() || shape.columns().count() < shape.slots.len() {
-        return None;
-    }
-    let resource = catalog.resource(shape.resource);
-    let arguments = shape.columns().map(|field| part::arguments(&resource.field(field).ty)).sum::<usize>();
-    // One more says whether there is a row.
-    Some(arguments + 1).filter(|arguments| *arguments <= MAX_SPREAD)
 }
 
 /// What the rows of a list belong to.
@@ -104,6 +90,7 @@ pub(super) struct Join<'s> {
     foreign_key: String,
     visible: &'s Filter,
     shape: &'s Shape,
+    is_spread: bool,
 }
 
 pub(super) struct Builder<'c> {
@@ -126,24 +113,31 @@ impl<'c> Builder<'c> {
         predicate::push(&mut self.sql, &mut self.aliases, self.catalog, shape.resource, alias, filter);
     }
 
+    /// Adds a filter beside another condition.
+    fn and_filter(&mut self, shape: &Shape, alias: &str, filter: &Filter) {
+        if *filter != Filter::Const(true) {
+            self.sql.push(" AND ");
+            self.filter(shape, alias, filter);
+        }
+    }
+
     /// Adds the parts of an object, with the keys of its place in a list; gives the joins that they need.
-    fn object<'s>(&mut self, shape: &'s Shape, alias: &str, list: Option<&List>) -> Vec<Join<'s>> {
+    fn object<'s>(&mut self, shape: &'s Shape, alias: &str, list: Option<&List>, of: Of) -> Vec<Join<'s>> {
         let keys = list.map_or(&[][..], List::keys);
-        let (catalog, dialect) = (self.catalog, self.sql.dialect());
-        let of_slot = |slot: &Slot| slot_arguments(dialect, catalog, shape, slot);
+        let catalog = self.catalog;
         let of_key = |term| part::arguments(order_type(catalog, shape.resource, term));
-        let is_marked = part::is_marked(catalog, shape);
+        let is_marked = part::is_marked(self.sql.dialect(), catalog, shape);
         let all = usize::from(is_marked)
-            + shape.slots.iter().map(of_slot).sum::<usize>()
+            + part::slots(catalog, shape).map(|slot| slot_arguments(catalog, shape, slot)).sum::<usize>()
             + keys.iter().map(of_key).sum::<usize>();
         let mut joins = Vec::new();
-        let mut joined = Joined::open(&mut self.sql, all);
+        let mut joined = Joined::open(&mut self.sql, of, all);
         if is_marked {
             joined.next(&mut self.sql, 1).push("1");
         }
-        for slot in &shape.slots {
-            joined.next(&mut self.sql, of_slot(slot));
-            joins.extend(self.slot(shape, slot, alias));
+        for (slot, is_spread) in part::slots(catalog, shape) {
+            joined.next(&mut self.sql, slot_arguments(catalog, shape, (slot, is_spread)));
+            joins.extend(self.slot(shape, (slot, is_spread), alias));
         }
         for (i, term) in keys.iter().enumerate() {
             joined.next(&mut self.sql, of_key(term));
@@ -153,7 +147,12 @@ impl<'c> Builder<'c> {
         joins
     }
 
-    pub(super) fn slot<'s>(&mut self, shape: &Shape, slot: &'s Slot, alias: &str) -> Option<Join<'s>> {
+    pub(super) fn slot<'s>(
+        &mut self,
+        shape: &Shape,
+        (slot, is_spread): (&'s Slot, bool),
+        alias: &str,
+    ) -> Option<Join<'s>> {
         match slot {
             Slot::Column(field) => {
                 let field = self.resource(shape).field(*field);
@@ -169,43 +168,64 @@ impl<'c> Builder<'c> {
             }
             Slot::ToOne { field, visible, shape: other } => {
                 let foreign_key = self.resource(shape).field(*field).column.clone();
-                let join = Join { alias: self.aliases.next(), foreign_key, visible, shape: other };
-                if spread_arguments(self.sql.dialect(), self.catalog, other).is_some() {
+                let join = Join { alias: self.aliases.next(), foreign_key, visible, shape: other, is_spread };
+                if is_spread {
                     self.spread(&join);
                     return Some(join);
                 }
-                self.sql.push("coalesce(");
                 match self.sql.dialect() {
                     Dialect::Sqlite => self.related(&join, alias),
                     Dialect::Postgres => {
-                        self.sql.push(&join.alias).push(".j");
+                        self.sql.push("coalesce(").push(&join.alias).push(".j,'!')");
+                        return Some(join);
                     }
                 }
-                self.sql.push(",'!')");
-                return (self.sql.dialect() == Dialect::Postgres).then_some(join);
             }
             Slot::List(list) => self.list(list, &Parent::Alias(alias)),
         }
         None
     }
 
-    /// Adds the parts of a row that is joined. Of none there is `!` alone: all else is null, and nothing is joined of it.
+    /// Adds the parts of a row that is joined. Of none there is on PostgreSQL `!` alone: all else is null, and nothing is joined
+    /// of it.
     fn spread(&mut self, join: &Join<'_>) {
         let resource = self.resource(join.shape);
         let id = &resource.field(Resource::ID).column;
-        let mark = if part::is_marked(self.catalog, join.shape) { " ELSE '1'" } else { "" };
-        self.sql.push("CASE WHEN ").column(&join.alias, id).push(" IS NULL THEN '!'").push(mark).push(" END");
-        for field in join.shape.columns().map(|field| resource.field(field)) {
-            self.sql.push(",");
+        let has_mark = match self.sql.dialect() {
+            Dialect::Sqlite => {
+                let is_marked = part::is_spread_marked(self.catalog, join.shape);
+                if is_marked {
+                    self.sql.column(&join.alias, id).push(" IS NOT NULL");
+                }
+                is_marked
+            }
+            Dialect::Postgres => {
+                let is_marked = part::is_marked(Dialect::Postgres, self.catalog, join.shape);
+                let mark = if is_marked { " ELSE '1'" } else { "" };
+                self.sql.push("CASE WHEN ").column(&join.alias, id).push(" IS NULL THEN '!'").push(mark).push(" END");
+                true
+            }
+        };
+        for (i, field) in join.shape.columns().map(|field| resource.field(field)).enumerate() {
+            self.sql.push(if has_mark || i > 0 { "," } else { "" });
             part::push_joined(&mut self.sql, &field.ty, field.nullable, (&join.alias, id), &field.column);
         }
     }
 
     pub(super) fn joins(&mut self, joins: &[Join<'_>], alias: &str) {
         for join in joins {
-            self.sql.push(" LEFT JOIN LATERAL ");
-            self.related(join, alias);
-            self.sql.push(" AS ").push(&join.alias).push(" ON true");
+            match self.sql.dialect() {
+                Dialect::Sqlite => {
+                    let table = self.resource(join.shape);
+                    self.sql.push(" LEFT JOIN ").ident(&table.prefix).push(" AS ").push(&join.alias).push(" ON ");
+                    self.is_related(join, &join.alias, alias);
+                }
+                Dialect::Postgres => {
+                    self.sql.push(" LEFT JOIN LATERAL ");
+                    self.related(join, alias);
+                    self.sql.push(" AS ").push(&join.alias).push(" ON true");
+                }
+            }
         }
     }
 
@@ -213,36 +233,44 @@ impl<'c> Builder<'c> {
     fn related(&mut self, join: &Join<'_>, alias: &str) {
         let target = self.aliases.next();
         self.sql.push("(SELECT ");
-        let joins = match spread_arguments(self.sql.dialect(), self.catalog, join.shape).is_some() {
-            true => {
-                self.sql.push(&target).push(".*");
-                Vec::new()
-            }
-            false => {
-                let joins = self.object(join.shape, &target, None);
-                self.sql.push(" AS j");
-                joins
-            }
+        let joins = if join.is_spread {
+            self.sql.push(&target).push(".*");
+            Vec::new()
+        } else {
+            let joins = self.object(join.shape, &target, None, Of::One);
+            self.sql.push(" AS j");
+            joins
         };
         self.from(join.shape, &target);
         self.joins(&joins, &target);
-        let id = &self.resource(join.shape).field(Resource::ID).column.clone();
-        self.sql.push(" WHERE ").column(&target, id).push("=").column(alias, &join.foreign_key).push(" AND ");
-        self.filter(join.shape, &target, join.visible);
+        self.sql.push(" WHERE ");
+        self.is_related(join, &target, alias);
         self.sql.push(match self.sql.dialect() {
             Dialect::Sqlite => ")",
             Dialect::Postgres => " OFFSET 0)",
         });
     }
 
+    /// Adds the condition that a row is the one at the other side, and that the caller may see it.
+    fn is_related(&mut self, join: &Join<'_>, target: &str, alias: &str) {
+        let id = &self.resource(join.shape).field(Resource::ID).column;
+        self.sql.column(target, id).push("=").column(alias, &join.foreign_key);
+        self.and_filter(join.shape, target, join.visible);
+    }
+
     /// Adds what is wanted of a list as a part.
     fn list(&mut self, list: &List, parent: &Parent<'_>) {
-        if list.wants_rows {
-            // Of no rows, which are null, nothing is joined.
-            self.rows(list, parent);
-            self.sql.push(",");
+        match (self.sql.dialect(), list.wants_rows) {
+            (_, true) => self.rows(list, parent),
+            (Dialect::Sqlite, false) => {
+                self.sql.push("NULL");
+            }
+            (Dialect::Postgres, false) => {}
         }
-        self.sql.push("']'");
+        if self.sql.dialect() == Dialect::Postgres {
+            // Of no rows, which are null, nothing is joined.
+            self.sql.push(if list.wants_rows { ",']'" } else { "']'" });
+        }
         if list.wants_total {
             self.sql.push(",");
             self.total(list, parent);
@@ -264,12 +292,11 @@ impl<'c> Builder<'c> {
     fn rows(&mut self, list: &List, parent: &Parent<'_>) {
         let alias = self.aliases.next();
         let page = self.aliases.next();
-        self.sql.push(match self.sql.dialect() {
-            Dialect::Sqlite => "(SELECT group_concat(",
-            Dialect::Postgres => "(SELECT string_agg(",
-        });
-        self.sql.push(&page).push(".j,';') FROM (SELECT ");
-        let joins = self.object(&list.shape, &alias, Some(list));
+        if self.sql.dialect() == Dialect::Postgres {
+            self.sql.push("(SELECT string_agg(").push(&page).push(".j,';') FROM ");
+        }
+        self.sql.push("(SELECT ");
+        let joins = self.object(&list.shape, &alias, Some(list), Of::Rows);
         self.sql.push(" AS j FROM (SELECT ").push(&alias).push(".*");
         self.keyset(list, &alias).push_terms();
         self.from(&list.shape, &alias);
@@ -281,11 +308,14 @@ impl<'c> Builder<'c> {
         self.sql.push(" LIMIT ").push(&(u64::from(list.paging.limit) + 1).to_string());
         self.sql.push(") AS ").push(&alias);
         self.joins(&joins, &alias);
-        if !joins.is_empty() {
-            // Already so, as long as PostgreSQL joins row by row.
-            self.keyset(list, &alias).push_order_again();
+        if self.sql.dialect() == Dialect::Postgres {
+            if !joins.is_empty() {
+                // Already so, as long as PostgreSQL joins row by row.
+                self.keyset(list, &alias).push_order_again();
+            }
+            self.sql.push(") AS ").push(&page);
         }
-        self.sql.push(") AS ").push(&page).push(")");
+        self.sql.push(")");
     }
 
     fn keyset<'k>(&'k mut self, list: &'k List, alias: &'k str) -> Keyset<'k> {

@@ -1,11 +1,14 @@
 //! The part of a list's statement that is about all rows that match, whatever the page: numbers about them, and groups.
 
-use super::aggregate;
+use super::aggregate::{self, Aggregate, Aggregated};
 use super::decode::{Reader, Summary};
 use super::grouping::{Group, GroupPage, Grouping};
-use super::part::Joined;
-use super::shape::{List, Slot};
+use super::layout::Layout;
+use super::part::{self, Joined, Of};
+use super::scan::Rows;
+use super::shape::List;
 use super::statement::{Builder, Parent, slot_arguments};
+use crate::catalog::ResourceId;
 use crate::database::Dialect;
 
 /// What a subquery that groups calls the numbers about a group.
@@ -19,9 +22,9 @@ impl List {
 }
 
 impl Builder<'_> {
-    /// Adds the numbers, if there are any, and then the groups, as one text.
+    /// Adds the numbers, if there are any, and then the groups, as one part.
     pub(super) fn summary(&mut self, list: &List, parent: &Parent<'_>) {
-        let mut joined = Joined::open(&mut self.sql, list.summary_parts());
+        let mut joined = Joined::open(&mut self.sql, Of::One, list.summary_parts());
         if !list.aggregates.is_empty() {
             joined.next(&mut self.sql, 1);
             let alias = self.aliases.next();
@@ -43,24 +46,23 @@ impl Builder<'_> {
         let resource = self.catalog.resource(list.shape.resource);
         let (alias, page) = (self.aliases.next(), self.aliases.next());
         let (dialect, catalog) = (self.sql.dialect(), self.catalog);
-        self.sql.push(match dialect {
-            Dialect::Sqlite => "(SELECT concat('[',group_concat(",
-            Dialect::Postgres => "(SELECT concat('[',string_agg(",
-        });
-        self.sql.push(&page).push(".j,';'),']') FROM (SELECT ");
+        if dialect == Dialect::Postgres {
+            self.sql.push("(SELECT concat('[',string_agg(").push(&page).push(".j,';'),']') FROM ");
+        }
+        self.sql.push("(SELECT ");
         let keys = || grouping.keys.iter().map(|key| (key, resource.field(key.field)));
         let arguments = keys().map(|(key, field)| key.arguments(field)).sum::<usize>();
-        let of_slot = |slot: &Slot| slot_arguments(dialect, catalog, &grouping.shape, slot);
-        let of_slots = grouping.shape.slots.iter().map(of_slot).sum::<usize>();
-        let mut joined = Joined::open(&mut self.sql, arguments + 1 + of_slots);
+        let slots = || part::slots(catalog, &grouping.shape);
+        let of_slots = slots().map(|slot| slot_arguments(catalog, &grouping.shape, slot)).sum::<usize>();
+        let mut joined = Joined::open(&mut self.sql, Of::Rows, arguments + 1 + of_slots);
         for (key, field) in keys() {
             joined.next(&mut self.sql, key.arguments(field));
             key.push_part(&mut self.sql, &alias, field);
         }
         joined.next(&mut self.sql, 1).column(&alias, NUMBERS);
         let mut joins = Vec::new();
-        for slot in &grouping.shape.slots {
-            joined.next(&mut self.sql, of_slot(slot));
+        for slot in slots() {
+            joined.next(&mut self.sql, slot_arguments(catalog, &grouping.shape, slot));
             joins.extend(self.slot(&grouping.shape, slot, &alias));
         }
         joined.close(&mut self.sql);
@@ -85,61 +87,62 @@ impl Builder<'_> {
         self.sql.push(" LIMIT ").push(&(u64::from(grouping.limit) + 1).to_string());
         self.sql.push(") AS ").push(&alias);
         self.joins(&joins, &alias);
-        self.sql.push(" ORDER BY ");
-        self.sql.list(",", keys(), |sql, (key, field)| {
-            sql.column(&alias, &key.column(field)).push(nulls);
-        });
-        self.sql.push(") AS ").push(&page).push(")");
+        if dialect == Dialect::Postgres {
+            self.sql.push(" ORDER BY ");
+            self.sql.list(",", keys(), |sql, (key, field)| {
+                sql.column(&alias, &key.column(field)).push(nulls);
+            });
+            self.sql.push(") AS ").push(&page);
+        }
+        self.sql.push(")");
     }
 }
 
 impl Reader<'_> {
-    /// Reads what [`Builder::summary`] has added.
+    /// Reads what [`Builder::summary`] has added, which is all that there is.
     pub(super) fn summary(&mut self, list: &List) -> Option<Summary> {
         let mut summary = Summary::default();
         if !list.aggregates.is_empty() {
-            let resource = list.shape.resource;
-            summary.aggregates = aggregate::decode(self.catalog, resource, &list.aggregates, &mut self.scanner)?;
+            summary.aggregates = self.aggregates(list.shape.resource, &list.aggregates)?;
         }
         for (i, grouping) in list.groupings.iter().enumerate() {
             if i > 0 || !list.aggregates.is_empty() {
-                self.scanner.expect(b',')?;
+                self.scanner.separate()?;
             }
             summary.groups.push(self.groups(grouping)?);
         }
         Some(summary)
     }
 
+    fn aggregates(&mut self, resource: ResourceId, aggregates: &[Aggregate]) -> Option<Vec<Aggregated>> {
+        self.inside(|reader| aggregate::decode(reader.catalog, resource, aggregates, &mut reader.scanner))?
+    }
+
     fn groups(&mut self, grouping: &Grouping) -> Option<GroupPage> {
+        let layout = Layout::of_row(self.scanner.dialect(), self.catalog, &grouping.shape);
         let mut groups = Vec::new();
-        self.scanner.expect(b'[')?;
-        if !self.scanner.take(b']') {
-            loop {
-                groups.push(self.group(grouping)?);
-                if !self.scanner.take(b';') {
-                    break;
-                }
-            }
-            self.scanner.expect(b']')?;
-        }
+        self.rows(Rows::InBrackets, |reader| {
+            groups.push(reader.group(grouping, &layout)?);
+            Some(())
+        })?;
         let limit = grouping.limit as usize;
         let has_more = groups.len() > limit;
         groups.truncate(limit);
         Some(GroupPage { groups, has_more })
     }
 
-    fn group(&mut self, grouping: &Grouping) -> Option<Group> {
+    fn group(&mut self, grouping: &Grouping, layout: &Layout<'_>) -> Option<Group> {
         let resource = grouping.shape.resource;
         let mut keys = Vec::with_capacity(grouping.keys.len());
         for key in &grouping.keys {
             keys.push(self.scanner.datum(key.ty(self.catalog.resource(resource).field(key.field)))?);
-            self.scanner.expect(b',')?;
+            self.scanner.separate()?;
         }
-        let aggregates = aggregate::decode(self.catalog, resource, &grouping.aggregates, &mut self.scanner)?;
-        let mut nodes = Vec::with_capacity(grouping.shape.slots.len());
-        for slot in &grouping.shape.slots {
-            self.scanner.expect(b',')?;
-            nodes.push(self.node(&grouping.shape, slot)?);
+        let aggregates = self.aggregates(resource, &grouping.aggregates)?;
+        let mut nodes = Vec::with_capacity(layout.slots.len());
+        for form in &layout.slots {
+            self.scanner.separate()?;
+            nodes.push(self.node(form)?);
         }
         Some(Group { keys, aggregates, nodes })
     }

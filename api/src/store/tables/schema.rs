@@ -125,7 +125,7 @@ impl Table {
             renamed_from: resource.renamed_from.clone(),
             columns,
             foreign_keys: foreign_keys.collect(),
-            indexes: indexes(resource),
+            indexes: indexes(catalog, id, resource),
             search: Search::of(resource),
         }
     }
@@ -135,8 +135,8 @@ impl Table {
     }
 }
 
-/// Unique keys, `@index`es, and an index for every foreign key that none of them begins with.
-fn indexes(resource: &Resource) -> Vec<Index> {
+/// Unique keys, `@index`es, and an index for every foreign key that none of them serves as well.
+fn indexes(catalog: &Catalog, id: ResourceId, resource: &Resource) -> Vec<Index> {
     let columns = |key: &Key| key.fields.iter().map(|id| resource.field(*id).column.clone()).collect();
     let mut indexes: Vec<Index> = Vec::new();
     let mut add = |index: Index| {
@@ -151,17 +151,25 @@ fn indexes(resource: &Resource) -> Vec<Index> {
     for key in &resource.indexes {
         add(Index { name: index_name(resource, key), columns: columns(key), unique: false });
     }
-    let is_covered = |id: FieldId| {
+    for (field, _) in resource.fields().filter(|(_, field)| field.to_one().is_some()) {
+        let key = match is_listed(catalog, id, field) {
+            true => Key { fields: vec![field, Resource::ID] },
+            false => Key { fields: vec![field] },
+        };
+        // Of a unique key of this field alone there is one row, which is in order.
+        let is_unique = resource.unique_keys.iter().any(|unique| unique.fields == [field]);
         let mut keys = resource.unique_keys.iter().chain(&resource.indexes);
-        keys.any(|key| key.fields.first() == Some(&id))
-    };
-    for (id, field) in resource.fields() {
-        if field.to_one().is_some() && !is_covered(id) {
-            let key = Key { fields: vec![id] };
+        if !is_unique && !keys.any(|other| other.fields.starts_with(&key.fields)) {
             add(Index { name: index_name(resource, &key), columns: columns(&key), unique: false });
         }
     }
     indexes
+}
+
+/// Whether these rows are a list of the row that this field of theirs points at. Then an index gives a page of them in the
+/// order that every order ends in, without a look at the rest of the list.
+fn is_listed(catalog: &Catalog, id: ResourceId, field: FieldId) -> bool {
+    catalog.resources().any(|(_, other)| other.fields().any(|(_, list)| list.to_many() == Some((id, field))))
 }
 
 impl Column {
