@@ -228,10 +228,6 @@ impl Databases {
     }
 }
 
-/// Each request makes many small allocations on several threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> Result<()> {
     let cli = Cli::parse();
     // Also for the servers, which inherit it.

@@ -43,7 +43,7 @@ impl Record {
     pub fn whole(&self, index: usize) -> Result<Option<Whole>, Error> {
         Ok(match self {
             Self::Sqlite(row) => row.try_get_by_index::<Option<Vec<u8>>>(index)?.map(Whole::Packed),
-            Self::Postgres(row) => row.try_get_by_index::<Option<String>>(index)?.map(Whole::Text),
+            Self::Postgres(row) => row.try_get::<Option<String>, _>(index)?.map(Whole::Text),
         })
     }
 
