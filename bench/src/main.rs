@@ -295,7 +295,9 @@ async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> 
     for place in databases.places().await? {
         let measured = reads::run(&binary, &place, args).await?;
         println!("{}: {} orders, {} connections", place.name(), thousands(args.orders as f64), args.connections);
-        println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
+        if !measured.cases.is_empty() {
+            println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
+        }
         if let Some(trees) = &measured.trees {
             println!("{}", trees.table(place.name()));
             for (name, theirs) in trees.others() {
