@@ -8,9 +8,11 @@
 //! - `http`: the server over HTTP, against itself without group commit and against the least
 //! - `reads`: a large shop, over HTTP and against a loader that asks level by level
 //! - `live`: live push: latency, deliveries, groups, idle subscriptions, reconnects, slow clients
+//! - `webhooks`: durable push: deliveries, latency, mutations meanwhile
 //! - `follow`: the load client for subscriptions
 //! - `chaos`: what must hold whatever goes wrong
 //! - `fuzz`: random garbage
+//! - `hostile`: receivers of webhooks that mean harm, and what they cost
 //! - `rivals`: what live push is compared with
 //! - `by_hand`: single loads, on servers that are running or bare
 //! - `load`: many connections that ask as fast as they are answered
@@ -32,6 +34,7 @@ mod by_hand;
 mod chaos;
 mod follow;
 mod fuzz;
+mod hostile;
 mod http;
 mod latency;
 mod live;
@@ -46,6 +49,7 @@ mod store;
 mod table;
 mod target;
 mod usage;
+mod webhooks;
 mod wire;
 mod writer;
 
@@ -57,6 +61,7 @@ use crate::by_hand::{BareArgs, BareServerArgs, LoadArgs};
 use crate::chaos::{DisconnectsArgs, ReplicasArgs};
 use crate::follow::command::FollowArgs;
 use crate::fuzz::FuzzArgs;
+use crate::hostile::{HostileArgs, ReceiversArgs};
 use crate::http::HttpArgs;
 use crate::live::LiveArgs;
 use crate::place::Place;
@@ -65,7 +70,12 @@ use crate::rounds::Rounds;
 use crate::served::Binary;
 use crate::table::{Table, thousands};
 use crate::target::Target;
+use crate::webhooks::WebhooksArgs;
 use crate::writer::WriterArgs;
+
+/// That of the server: the client has a processor in common with it, and what one of them takes the other one lacks.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Tandem against what it is built on.
 #[derive(Debug, Parser)]
@@ -124,6 +134,15 @@ enum Command {
         #[command(flatten)]
         args: LiveArgs,
     },
+    /// Durable push: deliveries a second, latency, and mutations while deliveries go on.
+    Webhooks {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: WebhooksArgs,
+    },
     /// Breaks connections off and kills the server; finds gaps, duplicates and differences. An error is a finding.
     Disconnects {
         #[command(flatten)]
@@ -142,6 +161,15 @@ enum Command {
         #[command(flatten)]
         args: ReplicasArgs,
     },
+    /// 1,000 connections to hostile receivers of webhooks at once: memory, slots, and the latency of healthy receivers.
+    Hostile {
+        #[command(flatten)]
+        databases: Databases,
+        #[command(flatten)]
+        binary: Binary,
+        #[command(flatten)]
+        args: HostileArgs,
+    },
     /// Sends documents, tokens, frames and cursors of random garbage. An error is a finding.
     Fuzz {
         #[command(flatten)]
@@ -159,6 +187,10 @@ enum Command {
     Bare(BareArgs),
     /// Answers every request with a constant, until it is killed.
     BareServer(BareServerArgs),
+    /// Receives webhooks and does harm, until it is killed.
+    HostileReceivers(ReceiversArgs),
+    /// Receives webhooks, and tells what has come, until it is killed.
+    WebhookReceiver,
     /// Sends what it is told to all subscribers, until it is killed.
     RivalServer {
         /// Which one.
@@ -196,10 +228,6 @@ impl Databases {
     }
 }
 
-/// Each request makes many small allocations on several threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> Result<()> {
     let cli = Cli::parse();
     // Also for the servers, which inherit it.
@@ -216,14 +244,26 @@ fn main() -> Result<()> {
             targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
             let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds, only: Vec::new() };
             targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
-            let live = LiveArgs { cases: Vec::new(), rounds: rounds.min(3), seconds: seconds.max(4), share: 1.0 };
+            let live = LiveArgs {
+                cases: Vec::new(),
+                rounds: rounds.min(3),
+                seconds: seconds.max(4),
+                share: 1.0,
+                subscribers: Vec::new(),
+            };
             targets.extend(client()?.block_on(run_live(&databases, &binary, &live))?);
+            let webhooks = WebhooksArgs { rounds: rounds.min(3), seconds: seconds.max(4), ..WebhooksArgs::default() };
+            targets.extend(client()?.block_on(run_webhooks(&databases, &binary, &webhooks))?);
             targets
         }
         Command::Writer { databases, args } => server()?.block_on(run_writer(&databases, &args))?,
         Command::Http { databases, binary, args } => client()?.block_on(run_http(&databases, &binary, &args))?,
         Command::Reads { databases, binary, args } => client()?.block_on(run_reads(&databases, &binary, &args))?,
         Command::Live { databases, binary, args } => client()?.block_on(run_live(&databases, &binary, &args))?,
+        Command::Hostile { databases, binary, args } => client()?.block_on(run_hostile(&databases, &binary, &args))?,
+        Command::Webhooks { databases, binary, args } => {
+            client()?.block_on(run_webhooks(&databases, &binary, &args))?
+        }
         Command::Disconnects { databases, binary, args } => {
             return client()?.block_on(run_disconnects(&databases, &binary, &args));
         }
@@ -234,6 +274,10 @@ fn main() -> Result<()> {
             return client()?.block_on(run_fuzz(&databases, &binary, &args));
         }
         Command::Follow(args) => return client()?.block_on(follow::command::run(args)),
+        Command::HostileReceivers(args) => return client()?.block_on(hostile::serve(args)),
+        Command::WebhookReceiver => {
+            return client()?.block_on(LocalSet::new().run_until(webhooks::receiver::serve()));
+        }
         Command::RivalServer { kind } => return server()?.block_on(rivals::serve(kind)),
         Command::Load(args) => return client()?.block_on(by_hand::load(args)),
         Command::Bare(args) => return client()?.block_on(by_hand::bare(args)),
@@ -323,6 +367,27 @@ async fn run_live(databases: &Databases, binary: &Binary, args: &LiveArgs) -> Re
     for place in databases.places().await? {
         // Its subscribers share what they know without locks, on this thread.
         let measured = live::run(&binary, &place, args, |table| println!("{table}"));
+        targets.extend(LocalSet::new().run_until(measured).await?);
+    }
+    Ok(targets)
+}
+
+async fn run_hostile(databases: &Databases, binary: &Binary, args: &HostileArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let (table, reached) = LocalSet::new().run_until(hostile::run(&binary, &place, args)).await?;
+        println!("{table}");
+        targets.extend(reached);
+    }
+    Ok(targets)
+}
+
+async fn run_webhooks(databases: &Databases, binary: &Binary, args: &WebhooksArgs) -> Result<Vec<Target>> {
+    let binary = binary.path()?;
+    let mut targets = Vec::new();
+    for place in databases.places().await? {
+        let measured = webhooks::run(&binary, &place, args, |table| println!("{table}"));
         targets.extend(LocalSet::new().run_until(measured).await?);
     }
     Ok(targets)

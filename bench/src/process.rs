@@ -42,9 +42,14 @@ impl Complaints {
 }
 
 impl Server {
+    /// The id of the process.
+    pub fn id(&self) -> Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
     /// What it costs, as the system sees it.
     pub fn usage(&self) -> Result<Usage> {
-        Usage::of(self.child.id().context("the server has ended")?)
+        Usage::of(self.id()?)
     }
 
     /// What it has complained of.

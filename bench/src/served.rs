@@ -74,6 +74,12 @@ impl Tandem {
         Ok(())
     }
 
+    /// The same with other flags.
+    pub async fn start_again_with(&mut self, flags: &[&str]) -> Result<()> {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.start_again().await
+    }
+
     /// A connection to its database, past the server.
     pub async fn database(&self) -> Result<DatabaseConnection> {
         let mode = if self.database.url.starts_with("sqlite:") { "?mode=ro" } else { "" };

@@ -40,7 +40,7 @@ impl Target {
 
     /// A latency that must be shorter.
     pub fn under(what: String, latency: Millis, limit: Duration) -> Self {
-        let target = format!("< {} ms", limit.as_millis());
+        let target = format!("< {} ms", limit.as_secs_f64() * 1000.0);
         Self { what, figure: latency.to_string(), ratio: String::new(), target, is_met: latency.is_under(limit) }
     }
 

@@ -15,6 +15,7 @@ mod m2026_03_idempotency;
 mod m2026_04_webhook_keys;
 mod m2026_05_sending;
 mod m2026_06_operations;
+mod m2026_07_event_statistics;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_04_webhook_keys::Migration),
             Box::new(m2026_05_sending::Migration),
             Box::new(m2026_06_operations::Migration),
+            Box::new(m2026_07_event_statistics::Migration),
         ]
     }
 

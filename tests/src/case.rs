@@ -13,8 +13,14 @@ use tempfile::TempDir;
 
 use crate::{Server, Settings};
 
-/// After this long a test has failed. It bounds a hang, it measures nothing.
+/// After this long a test has failed, unless `TANDEM_TEST_MINUTES` says otherwise, for those that are run in full size. It
+/// bounds a hang, it measures nothing.
 const CASE_DEADLINE: Duration = Duration::from_secs(600);
+
+fn case_deadline() -> Duration {
+    let minutes = std::env::var("TANDEM_TEST_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
+    minutes.map_or(CASE_DEADLINE, |minutes: u64| Duration::from_secs(60 * minutes))
+}
 
 const LOG_LINES: usize = 400;
 
@@ -150,14 +156,15 @@ pub async fn run<T>(backend: Backend, test: impl AsyncFnOnce(&Case) -> T) -> T {
     };
     let logs = Logs::default();
     let case = Case { backend, data_dir, database_url, logs: logs.clone() };
-    let bounded = tokio::time::timeout(CASE_DEADLINE, test(&case));
+    let deadline = case_deadline();
+    let bounded = tokio::time::timeout(deadline, test(&case));
     let outcome = AssertUnwindSafe(bounded).catch_unwind().await;
     if let Some(scratch) = scratch {
         scratch.remove().await;
     }
     match outcome {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => panic!("not done after {CASE_DEADLINE:?}\n{}", logs.text()),
+        Ok(Err(_)) => panic!("not done after {deadline:?}\n{}", logs.text()),
         Err(panic) => {
             eprintln!("--- what the servers logged last\n{}\n---", logs.text());
             std::panic::resume_unwind(panic);

@@ -2,8 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,9 +21,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use standardwebhooks::Webhook;
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout_at;
 
 use crate::client::{number, text};
 use crate::wait::in_time;
@@ -87,6 +92,13 @@ impl Received {
         number(&self.json["sequence"])
     }
 
+    /// Fails unless it is signed with this secret, as the official library sees it. That wants to be asked within five minutes.
+    pub fn assert_signed(&self, secret: &str) {
+        let webhook = Webhook::new(secret).expect("the secret is one of Standard Webhooks");
+        let verified = webhook.verify(&self.body, &self.headers);
+        assert!(verified.is_ok(), "{}: {:?}", self.id, verified);
+    }
+
     /// The bytes of `data` in the body.
     pub fn raw_data(&self) -> String {
         #[derive(Deserialize)]
@@ -109,6 +121,7 @@ struct Shared {
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
     arrived: Notify,
+    open: watch::Sender<usize>,
 }
 
 impl Receiver {
@@ -125,8 +138,10 @@ impl Receiver {
             behaviour: Mutex::new(Box::new(behaviour)),
             received: Mutex::default(),
             arrived: Notify::new(),
+            open: watch::Sender::default(),
         });
         let router = Router::new().fallback(receive).with_state(shared.clone());
+        let listener = Counting { listener, shared: shared.clone() };
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("axum serves until it is stopped");
         });
@@ -173,6 +188,31 @@ impl Receiver {
         self.received()
     }
 
+    /// Everything that came after so many requests.
+    pub fn since(&self, count: usize) -> Vec<Received> {
+        self.shared.received.lock().expect("nothing panics with this lock held")[count..].to_vec()
+    }
+
+    /// Waits until this many requests came, but not for longer than that. Whether they came.
+    pub async fn requests_before(&self, count: usize, end: tokio::time::Instant) -> bool {
+        let came = async {
+            loop {
+                let arrived = self.shared.arrived.notified();
+                if self.count() >= count {
+                    return;
+                }
+                arrived.await;
+            }
+        };
+        timeout_at(end, came).await.is_ok()
+    }
+
+    /// Waits until nobody is connected any more: what a server that was killed has sent is all here then.
+    pub async fn deserted(&self) {
+        let mut open = self.shared.open.subscribe();
+        in_time("all connections end", open.wait_for(|open| *open == 0)).await.expect("the receiver runs");
+    }
+
     /// The ids of the messages that were answered with success.
     pub fn accepted(&self) -> HashSet<String> {
         let received = self.received();
@@ -181,11 +221,7 @@ impl Receiver {
 
     /// Fails unless every request that came is signed with this secret, as the official library sees it.
     pub fn assert_signed(&self, secret: &str) {
-        let webhook = Webhook::new(secret).expect("the secret is one of Standard Webhooks");
-        for request in self.received() {
-            let verified = webhook.verify(&request.body, &request.headers);
-            assert!(verified.is_ok(), "{}: {:?}", request.id, verified);
-        }
+        self.received().iter().for_each(|request| request.assert_signed(secret));
     }
 
     /// Fails unless all attempts of a message have the same body.
@@ -201,6 +237,59 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Accepts connections, and knows how many are open.
+struct Counting {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+impl axum::serve::Listener for Counting {
+    type Io = Counted;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Counted, SocketAddr) {
+        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+        self.shared.open.send_modify(|open| *open += 1);
+        (Counted { stream, shared: self.shared.clone() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// An open connection.
+struct Counted {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.shared.open.send_modify(|open| *open -= 1);
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -111,6 +111,22 @@ impl Server {
         self.child.kill().await.expect("a child that this process started can be killed");
     }
 
+    /// Makes it stand still (SIGSTOP): its connections stay open, and it does not know that time passes.
+    pub async fn pause(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub async fn resume(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("the server is running");
+        let kill = Command::new("kill").args([signal, &id.to_string()]).status().await;
+        assert!(kill.is_ok_and(|status| status.success()), "{signal} can be sent");
+    }
+
     /// How much memory of this machine it takes.
     pub fn resident_bytes(&self) -> u64 {
         let id = self.child.id().expect("the server is running");
@@ -122,9 +138,7 @@ impl Server {
 
     /// Asks it to stop (SIGTERM) and waits for its end.
     pub async fn stop(&mut self) -> ExitStatus {
-        let id = self.child.id().expect("the server is running");
-        let kill = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
-        assert!(kill.is_ok_and(|status| status.success()), "SIGTERM can be sent");
+        self.signal("-TERM").await;
         in_time("the server stops after SIGTERM", self.child.wait()).await.expect("a child can be waited for")
     }
 

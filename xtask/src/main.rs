@@ -57,7 +57,7 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     // `cargo run` knows where the program is, wherever builds are put.
     let mut command = process::cargo();
     command.args(["run", "--quiet", "--release", "--package", "tandem-bench", "--"]).args(arguments);
-    let measures = ["all", "writer", "http", "reads", "live", "disconnects", "replicas", "fuzz"]
+    let measures = ["all", "writer", "http", "reads", "live", "hostile", "webhooks", "disconnects", "replicas", "fuzz"]
         .contains(&arguments.first().map_or("", String::as_str));
     let has_database = std::env::var_os("BENCH_POSTGRES_URL").is_some()
         || arguments.iter().any(|argument| argument.starts_with("--postgres-url") || argument == "--help");

@@ -7,6 +7,7 @@
 mod compose;
 pub mod parts;
 mod startup;
+mod threads;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +35,11 @@ const STALL_GRACE: Duration = Duration::from_secs(5);
 
 /// Files that are open beside those of live connections: the database's, other requests', receivers of webhooks.
 const OTHER_FILES: u64 = 4_096;
+
+/// Bytes of a connection that the system holds before they are sent. What is on its way to the client is not counted, so
+/// this takes nothing from the rate at which a client can be sent to.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MAX_UNSENT_BYTES: u32 = 128 << 10;
 
 /// What the user gave is wrong, such as the resource file. The text is complete: it is printed as it is, and the exit
 /// status is 2.
@@ -122,10 +128,9 @@ pub async fn run<E: Executor>(
     };
     let router = http::router(gateway).merge(app.routes);
     let address = listener.local_addr()?;
-    // Responses are written whole, so there is nothing to wait for.
     let listener = listener.tap_io(|io| {
-        if let Err(error) = io.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+        if let Err(error) = prepare(io) {
+            tracing::debug!(%error, "a connection stays as the system made it");
         }
     });
     let listener = http::drop_stalled(listener, settings.live.live_write_timeout + STALL_GRACE);
@@ -143,6 +148,15 @@ pub async fn run<E: Executor>(
         Err(_) => tracing::warn!(tasks = tasks.len(), "stopped with work left, which is dropped"),
     }
     server.abort();
+    Ok(())
+}
+
+/// Responses are written whole, so there is nothing to wait for. And what the system takes of them before it can be sent is
+/// bounded, as far as systems can be told to: megabytes would lie there for each client that does not read.
+fn prepare(io: &TcpStream) -> std::io::Result<()> {
+    io.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(io).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     Ok(())
 }
 

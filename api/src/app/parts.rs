@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::threads;
 use crate::catalog::Catalog;
 use crate::database::{self, Database, FileLock};
 use crate::log::Hub;
@@ -48,6 +49,9 @@ pub enum Error {
     /// The client that sends to webhooks could not be made.
     #[error("the HTTP client of webhooks cannot be made: {0}")]
     Sender(#[from] reqwest::Error),
+    /// The threads that send webhooks cannot be started.
+    #[error("the threads that send webhooks cannot be started: {0}")]
+    Threads(#[from] std::io::Error),
     /// PostgreSQL cannot be reached.
     #[error("the database (--database-url, DATABASE_URL) cannot be reached: {0}")]
     Unreachable(String),
@@ -175,9 +179,10 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         clock: Clock::read(&database).await?,
         metrics: metrics.clone(),
     };
-    let (dispatcher, stop) = (Dispatcher::new(parts, settings), shutdown.clone());
+    let stop = shutdown.clone();
+    let dispatched = threads::spawn("webhooks", move || Dispatcher::new(parts, settings).run(stop), tasks)?;
     tasks.spawn(async move {
-        dispatcher.run(stop).await;
+        dispatched.await;
         log_stop.cancel();
     });
     Ok(Parts { engine, database, writer, hub, metrics })
@@ -186,10 +191,8 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
 fn start_log(hub: &Hub, stop: &CancellationToken, tasks: &TaskTracker) {
     let (reader, reader_stop) = (hub.clone(), stop.clone());
     tasks.spawn(async move { reader.run(reader_stop).await });
-    let (listener, listener_stop) = (hub.clone(), stop.clone());
-    tasks.spawn(async move { listener.listen(listener_stop).await });
-    let (announcer, announcer_stop) = (hub.clone(), stop.clone());
-    tasks.spawn(async move { announcer.announce(announcer_stop).await });
+    let (talker, talker_stop) = (hub.clone(), stop.clone());
+    tasks.spawn(async move { talker.meet_neighbours(talker_stop).await });
 }
 
 async fn open_database(url: &str, catalog: &Catalog, allowed: &Allowed) -> Result<Database, Error> {

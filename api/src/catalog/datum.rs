@@ -11,10 +11,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 use uuid::Uuid;
 
-use notation::{
-    INSTANTS, format_decimal, parse_date, parse_decimal, quoted, write_decimal, write_instant, write_plain, write_uuid,
-};
-pub use notation::{format_instant, now_micros, parse_instant, write_int, write_text};
+use notation::{INSTANTS, format_decimal, parse_date, parse_decimal, quoted, write_instant, write_plain, write_uuid};
+pub use notation::{format_instant, now_micros, parse_instant, write_decimal, write_int, write_text};
 
 use super::{Catalog, FieldType, ResourceId, Scalar, type_id};
 
@@ -351,7 +349,8 @@ impl Datum {
 }
 
 impl FieldType {
-    fn scale(&self) -> u8 {
+    /// How many digits a decimal has after the point; 0 of other types.
+    pub fn scale(&self) -> u8 {
         match self {
             Self::Scalar(Scalar::Decimal { scale, .. }) | Self::ScalarList(Scalar::Decimal { scale, .. }) => *scale,
             _ => 0,

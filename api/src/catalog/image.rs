@@ -35,14 +35,19 @@ impl Row {
     /// The image that the log holds: a JSON object by field name. A [`Lineage`](super::Lineage) reads it again.
     pub fn image_text(&self, resource: &Resource) -> String {
         let mut text = Vec::with_capacity(512);
-        for (id, field) in resource.columns() {
-            text.push(if text.is_empty() { b'{' } else { b',' });
-            datum::write_text(&mut text, &field.name);
-            text.push(b':');
-            self.get(id).write_image(&field.ty, &mut text);
-        }
-        text.push(b'}');
+        self.write_image(resource, &mut text);
         String::from_utf8(text).expect("JSON is text")
+    }
+
+    /// Writes [`Row::image_text`].
+    pub fn write_image(&self, resource: &Resource, out: &mut Vec<u8>) {
+        for (i, (id, field)) in resource.columns().enumerate() {
+            out.push(if i == 0 { b'{' } else { b',' });
+            datum::write_text(out, &field.name);
+            out.push(b':');
+            self.get(id).write_image(&field.ty, out);
+        }
+        out.push(b'}');
     }
 
     /// About how much memory it takes.

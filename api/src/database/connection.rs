@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 
 use super::lock::FileLock;
 use super::look_up::LookUps;
 use super::record::Record;
+use super::session;
+use super::sessions::Sessions;
 use super::sql::{Dialect, Sql};
 use super::sqlite::Readers;
 use super::{Error, sqlite};
@@ -26,11 +28,8 @@ pub struct Database {
 
 enum Reads {
     Sqlite { path: String, readers: Readers, _lock: FileLock },
-    Postgres { pool: DatabaseConnection, url: String, look_ups: LookUps },
+    Postgres { sessions: Sessions, url: String, look_ups: LookUps },
 }
-
-/// How many connections the read side of PostgreSQL holds at most; a query waits for a free one.
-const POSTGRES_READ_CONNECTIONS: u32 = 16;
 
 /// How long PostgreSQL works on one SELECT at most, so that a client that has long gone does not keep a connection busy.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,8 +47,9 @@ impl Database {
 
     /// Connects to PostgreSQL.
     pub async fn connect_postgres(url: &str) -> Result<Self, Error> {
-        let pool = connect(url, Use::Reads).await?;
-        Ok(Self::new(Reads::Postgres { look_ups: LookUps::new(pool.clone()), pool, url: url.to_owned() }))
+        let timeout = [("statement_timeout", READ_TIMEOUT.as_millis().to_string())];
+        let sessions = Sessions::open(session::options(url)?.options(timeout)).await?;
+        Ok(Self::new(Reads::Postgres { look_ups: LookUps::new(sessions.clone()), sessions, url: url.to_owned() }))
     }
 
     fn new(reads: Reads) -> Self {
@@ -75,7 +75,7 @@ impl Database {
         self.count();
         match &*self.reads {
             Reads::Sqlite { readers, .. } => readers.query(sql).await,
-            Reads::Postgres { pool, .. } => query_postgres(pool, sql).await,
+            Reads::Postgres { sessions, .. } => sessions.query(&sql).await,
         }
     }
 
@@ -107,7 +107,7 @@ impl Database {
     /// which also ends every kept plan in which they are. `known_bytes` remembers the sizes at which they were looked at.
     /// SQLite's planner does not look at sizes.
     pub async fn analyze_grown(&self, tables: &[String], known_bytes: &mut HashMap<String, i64>) -> Result<(), Error> {
-        let Some(pool) = self.postgres_pool() else { return Ok(()) };
+        let Reads::Postgres { sessions, .. } = &*self.reads else { return Ok(()) };
         let sizes = "SELECT relname::text, pg_relation_size(oid), relpages::bigint * current_setting('block_size')::bigint \
                      FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace";
         for record in self.query(Sql::text(Dialect::Postgres, sizes)).await? {
@@ -118,19 +118,20 @@ impl Database {
             }
             let mut sql = Sql::text(Dialect::Postgres, "ANALYZE ");
             sql.ident(&name);
-            let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str().to_owned())).execute(pool).await;
-            result.map_err(|error| Error::Other(error.to_string()))?;
+            sessions.control(sql.as_str()).await?;
             known_bytes.insert(name, bytes);
         }
         Ok(())
     }
 
-    /// The pool, where the database is PostgreSQL: for its LISTEN connection.
-    pub fn postgres_pool(&self) -> Option<&sqlx::PgPool> {
-        match &*self.reads {
-            Reads::Sqlite { .. } => None,
-            Reads::Postgres { pool, .. } => Some(pool.get_postgres_connection_pool()),
-        }
+    /// A connection of its own that listens, where the database is PostgreSQL. It connects when it is first used.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub async fn listener(&self) -> Result<Option<PgListener>, Error> {
+        let Reads::Postgres { url, .. } = &*self.reads else { return Ok(None) };
+        let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+        Ok(Some(PgListener::connect_with(&pool.connect_lazy_with(session::options(url)?)).await?))
     }
 }
 
@@ -138,42 +139,4 @@ impl Database {
 pub(super) enum Target<'a> {
     Sqlite(&'a str),
     Postgres(&'a str),
-}
-
-/// What connections are for. Both keep plans; `store::statistics` sees to it that none is kept that was made for a table
-/// while it was small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
-    /// Many short SELECT statements of few texts.
-    Reads,
-    /// The writer, one transaction at a time.
-    Writes,
-}
-
-/// A PostgreSQL pool with Tandem's options.
-pub(super) async fn connect(url: &str, purpose: Use) -> Result<DatabaseConnection, Error> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .min_connections(1)
-        .sqlx_logging(false)
-        .test_before_acquire(false)
-        .set_application_name("tandem")
-        .acquire_timeout(Duration::from_secs(10));
-    match purpose {
-        Use::Reads => options.max_connections(POSTGRES_READ_CONNECTIONS).statement_timeout(READ_TIMEOUT),
-        Use::Writes => options.max_connections(1),
-    };
-    // Plans are kept where that is no worse. To compile one takes longer than these statements do.
-    options.map_sqlx_postgres_opts(move |options| options.options([("plan_cache_mode", "auto"), ("jit", "off")]));
-    Ok(sea_orm::Database::connect(options).await?)
-}
-
-pub(super) fn postgres_statement(sql: Sql) -> Statement {
-    let (text, values) = sql.into_parts();
-    Statement::from_sql_and_values(DbBackend::Postgres, text, values)
-}
-
-pub(super) async fn query_postgres(conn: &impl ConnectionTrait, sql: Sql) -> Result<Vec<Record>, Error> {
-    let rows = conn.query_all_raw(postgres_statement(sql)).await?;
-    Ok(rows.into_iter().map(Record::Postgres).collect())
 }

@@ -1,6 +1,7 @@
 //! What can go wrong in the database.
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr};
+use sqlx::error::ErrorKind;
 
 /// A failed statement. The cause goes to the log, never to a client.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -27,25 +28,36 @@ pub enum Error {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        let text = error.to_string();
-        match error.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => return Self::Unique(text),
-            Some(SqlErr::ForeignKeyConstraintViolation(_)) => return Self::ForeignKey(text),
-            _ => {}
+        match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
+            DbErr::Query(RuntimeErr::SqlxError(cause)) | DbErr::Exec(RuntimeErr::SqlxError(cause)) => {
+                Self::of_sqlx(cause)
+            }
+            _ => Self::Other(error.to_string()),
         }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::of_sqlx(&error)
+    }
+}
+
+impl Error {
+    fn of_sqlx(error: &sqlx::Error) -> Self {
+        let text = error.to_string();
         match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(text),
-            DbErr::Query(RuntimeErr::SqlxError(e)) | DbErr::Exec(RuntimeErr::SqlxError(e)) => match &*e {
-                sqlx::Error::Database(e) => match e.code().as_deref() {
-                    // deadlock_detected, serialization_failure
-                    Some("40P01" | "40001") => Self::Conflict(text),
-                    // admin_shutdown, crash_shutdown, cannot_connect_now
-                    Some("57P01" | "57P02" | "57P03") => Self::Unavailable(text),
-                    _ => Self::Other(text),
-                },
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(text),
+            sqlx::Error::Database(error) => match (error.kind(), error.code().as_deref()) {
+                (ErrorKind::UniqueViolation, _) => Self::Unique(text),
+                (ErrorKind::ForeignKeyViolation, _) => Self::ForeignKey(text),
+                // deadlock_detected, serialization_failure
+                (_, Some("40P01" | "40001")) => Self::Conflict(text),
+                // admin_shutdown, crash_shutdown, cannot_connect_now
+                (_, Some("57P01" | "57P02" | "57P03")) => Self::Unavailable(text),
                 _ => Self::Other(text),
             },
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Self::Unavailable(text),
             _ => Self::Other(text),
         }
     }

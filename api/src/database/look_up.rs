@@ -9,12 +9,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Value};
+use sea_orm::Value;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::connection::{postgres_statement, query_postgres};
 use super::record::Record;
-use super::{Dialect, Error, Sql};
+use super::sessions::Sessions;
+use super::{Column, Dialect, Element, Error, Sql};
 
 /// Statements of one text that run at the same time, so that one is on its way while another is being answered.
 const AT_ONCE: usize = 2;
@@ -32,7 +32,7 @@ pub(super) struct LookUps {
 }
 
 struct Shared {
-    pool: DatabaseConnection,
+    sessions: Sessions,
     /// By the text of their statement; only those that run.
     groups: Mutex<HashMap<Arc<str>, Group>>,
     places: Semaphore,
@@ -50,8 +50,8 @@ struct LookUp {
 }
 
 impl LookUps {
-    pub(super) fn new(pool: DatabaseConnection) -> Self {
-        let shared = Shared { pool, groups: Mutex::default(), places: Semaphore::new(PLACES) };
+    pub(super) fn new(sessions: Sessions) -> Self {
+        let shared = Shared { sessions, groups: Mutex::default(), places: Semaphore::new(PLACES) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -60,7 +60,7 @@ impl LookUps {
         debug_assert!(sql.is_for_each());
         let gone = || Error::Unavailable("a look-up was dropped".to_owned());
         if !sql.has_values() {
-            return Ok(query_postgres(&self.shared.pool, sql).await?.into_iter().next());
+            return Ok(self.shared.sessions.query(&sql).await?.into_iter().next());
         }
         let _place = self.shared.places.acquire().await.map_err(|_| gone())?;
         let (text, values) = sql.into_parts();
@@ -118,12 +118,11 @@ impl Shared {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.pool.query_all_raw(postgres_statement(statement(text, batch)?)).await?;
+        let rows = self.sessions.query(&statement(text, batch)?).await?;
         rows.into_iter()
             .map(|row| {
-                let place: i64 = row.try_get("", "place")?;
-                let index = usize::try_from(place - 1).map_err(|_| Error::Corrupt("no such look-up".to_owned()))?;
-                Ok((index, Record::Postgres(row)))
+                let index = usize::try_from(row.last_int()? - 1);
+                Ok((index.map_err(|_| Error::Corrupt("no such look-up".to_owned()))?, row))
             })
             .collect()
     }
@@ -196,14 +195,10 @@ fn statement(text: &str, batch: &[LookUp]) -> Result<Sql, Error> {
     let mut sql = Sql::text(Dialect::Postgres, "SELECT found.*,v.place FROM unnest(");
     let columns = batch.first().map_or(0, |look_up| look_up.values.len());
     for column in 0..columns {
-        let values = || batch.iter().map(|look_up| &look_up.values[column]);
-        let ty = values().next().and_then(array_type);
-        let ty = ty.ok_or_else(|| Error::Other("a value of this type cannot be looked up by".to_owned()))?;
-        sql.push(if column > 0 { ",CAST(" } else { "CAST(" })
-            .bind(array_text(values()))
-            .push(" AS ")
-            .push(ty)
-            .push(")");
+        let values = batch.iter().map(|look_up| &look_up.values[column]);
+        let values = column_of(values, batch.len());
+        let values = values.ok_or_else(|| Error::Other("a value of this type cannot be looked up by".to_owned()))?;
+        sql.push(if column > 0 { "," } else { "" }).bind_column(values);
     }
     sql.push(") WITH ORDINALITY AS v(");
     for column in 1..=columns {
@@ -213,54 +208,33 @@ fn statement(text: &str, batch: &[LookUp]) -> Result<Sql, Error> {
     Ok(sql)
 }
 
-/// The type of an array of such values.
-fn array_type(value: &Value) -> Option<&'static str> {
-    Some(match value {
-        Value::Bool(_) => "bool[]",
-        Value::BigInt(_) => "bigint[]",
-        Value::Double(_) => "float8[]",
-        Value::String(_) => "text[]",
-        Value::Uuid(_) => "uuid[]",
+/// Values of one type, or nulls of it, as one array.
+fn column_of<'v>(values: impl Iterator<Item = &'v Value> + Clone, count: usize) -> Option<Column> {
+    let element = match values.clone().next()? {
+        Value::Bool(_) => Element::Boolean,
+        Value::BigInt(_) => Element::BigInt,
+        Value::Double(_) => Element::Double,
+        Value::String(_) => Element::Text,
+        Value::Uuid(_) => Element::Uuid,
         _ => return None,
-    })
-}
-
-/// As PostgreSQL writes an array: `{"a","b",NULL}`.
-fn array_text<'v>(values: impl Iterator<Item = &'v Value>) -> String {
-    use std::fmt::Write;
-    let mut text = String::from("{");
-    for (i, value) in values.enumerate() {
-        text.push_str(if i > 0 { "," } else { "" });
+    };
+    let mut column = Column::new(element, count);
+    for value in values {
         match value {
-            Value::Bool(Some(value)) => write!(text, "{value}"),
-            Value::BigInt(Some(value)) => write!(text, "{value}"),
-            Value::Double(Some(value)) => write!(text, "{value}"),
-            Value::Uuid(Some(value)) => write!(text, "{value}"),
-            Value::String(Some(value)) => {
-                push_quoted(&mut text, value);
-                Ok(())
-            }
-            _ => write!(text, "NULL"),
+            Value::Bool(Some(value)) => column.boolean(*value),
+            Value::BigInt(Some(value)) => column.int(*value),
+            Value::Double(Some(value)) => column.double(*value),
+            Value::String(Some(value)) => column.text(value),
+            Value::Uuid(Some(value)) => column.uuid(*value),
+            _ => column.null(),
         }
-        .expect("writing to a string does not fail");
     }
-    text.push('}');
-    text
-}
-
-fn push_quoted(text: &mut String, value: &str) {
-    text.push('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
+    Some(column)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::sql::Parameter;
     use super::*;
 
     #[test]
@@ -273,13 +247,15 @@ mod tests {
         one.push("SELECT a FROM t WHERE b=").bind(1_i64).push(" AND c=").bind("x".to_owned());
         let (text, _) = one.into_parts();
         assert_eq!(text, "SELECT a FROM t WHERE b=v.v1 AND c=v.v2");
-        let (text, values) = statement(&text, &[look_up(1, "x"), look_up(-2, r#"a"b\,{NULL}"#)]).unwrap().into_parts();
+        let sql = statement(&text, &[look_up(1, "x"), look_up(-2, r#"a"b\,{NULL}"#)]).unwrap();
         assert_eq!(
-            text,
+            sql.as_str(),
             "SELECT found.*,v.place FROM unnest(CAST($1 AS bigint[]),CAST($2 AS text[])) WITH ORDINALITY AS v(v1,v2,place) \
              CROSS JOIN LATERAL (SELECT a FROM t WHERE b=v.v1 AND c=v.v2) AS found"
         );
-        let texts = [r"{1,-2}", r#"{"x","a\"b\\,{NULL}"}"#].map(|text| Value::from(text.to_owned()));
-        assert_eq!(values, texts);
+        let (mut ids, mut texts) = (Column::new(Element::BigInt, 2), Column::new(Element::Text, 2));
+        [1, -2].into_iter().for_each(|id| ids.int(id));
+        ["x", r#"a"b\,{NULL}"#].into_iter().for_each(|text| texts.text(text));
+        assert_eq!(sql.parameters(), [ids, texts].map(Parameter::Column));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows resources or the log; `log` and `store` build their statements with [`Sql`] and run them here.
 
+mod column;
 mod connection;
 mod error;
 mod float_sum;
@@ -9,10 +10,13 @@ mod lock;
 mod look_up;
 mod packed;
 mod record;
+mod session;
+mod sessions;
 mod sql;
 mod sqlite;
 mod writer_connection;
 
+pub use column::{Column, Element};
 pub use connection::Database;
 pub use error::Error;
 pub use lock::FileLock;

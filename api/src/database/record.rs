@@ -1,5 +1,6 @@
 //! What a statement yields.
 
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::Error;
@@ -9,7 +10,7 @@ pub enum Record {
     /// From rusqlite.
     Sqlite(sea_orm_blocking::QueryResult),
     /// From sqlx.
-    Postgres(sea_orm::QueryResult),
+    Postgres(sqlx::postgres::PgRow),
 }
 
 /// A tree of values, as each database gives it best.
@@ -26,7 +27,7 @@ impl Record {
     pub fn int(&self, index: usize) -> Result<Option<i64>, Error> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
-            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get(index)?),
         }
     }
 
@@ -34,7 +35,7 @@ impl Record {
     pub fn text(&self, index: usize) -> Result<Option<String>, Error> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
-            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get(index)?),
         }
     }
 
@@ -42,7 +43,7 @@ impl Record {
     pub fn whole(&self, index: usize) -> Result<Option<Whole>, Error> {
         Ok(match self {
             Self::Sqlite(row) => row.try_get_by_index::<Option<Vec<u8>>>(index)?.map(Whole::Packed),
-            Self::Postgres(row) => row.try_get_by_index::<Option<String>>(index)?.map(Whole::Text),
+            Self::Postgres(row) => row.try_get::<Option<String>, _>(index)?.map(Whole::Text),
         })
     }
 
@@ -50,8 +51,17 @@ impl Record {
     pub fn uuid(&self, index: usize) -> Result<Option<Uuid>, Error> {
         match self {
             Self::Sqlite(row) => Ok(row.try_get_by_index(index)?),
-            Self::Postgres(row) => Ok(row.try_get_by_index(index)?),
+            Self::Postgres(row) => Ok(row.try_get(index)?),
         }
+    }
+
+    /// PostgreSQL: the whole number in the last column, never null.
+    pub(super) fn last_int(&self) -> Result<i64, Error> {
+        let columns = match self {
+            Self::Sqlite(row) => row.column_names().len(),
+            Self::Postgres(row) => row.len(),
+        };
+        self.need_int(columns.saturating_sub(1))
     }
 
     /// A whole number that is never null.

@@ -4,6 +4,7 @@
 
 use sea_orm::Value;
 
+use super::Column;
 use crate::catalog::{Datum, FieldType, Scalar};
 
 /// Which database the statement is for.
@@ -15,19 +16,28 @@ pub enum Dialect {
     Postgres,
 }
 
+/// What stands for a placeholder.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Parameter {
+    /// One value.
+    Value(Value),
+    /// The values of several rows; only on PostgreSQL, and not through SeaORM.
+    Column(Column),
+}
+
 /// The text of a statement and its bound values.
 #[derive(Debug, Clone)]
 pub struct Sql {
     dialect: Dialect,
     text: String,
-    values: Vec<Value>,
+    parameters: Vec<Parameter>,
     is_for_each: bool,
 }
 
 impl Sql {
     /// An empty statement.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, text: String::with_capacity(512), values: Vec::new(), is_for_each: false }
+        Self { dialect, text: String::with_capacity(512), parameters: Vec::new(), is_for_each: false }
     }
 
     /// An empty statement that may run for several sets of values at once, by
@@ -60,12 +70,21 @@ impl Sql {
 
     /// Whether any value is bound.
     pub(super) fn has_values(&self) -> bool {
-        !self.values.is_empty()
+        !self.parameters.is_empty()
     }
 
-    /// Text and values, for execution.
+    /// Text and values, for SeaORM.
     pub fn into_parts(self) -> (String, Vec<Value>) {
-        (self.text, self.values)
+        let value = |parameter| match parameter {
+            Parameter::Value(value) => value,
+            Parameter::Column(_) => unreachable!("columns are bound for the writer on PostgreSQL alone"),
+        };
+        (self.text, self.parameters.into_iter().map(value).collect())
+    }
+
+    /// What stands for its placeholders.
+    pub(super) fn parameters(&self) -> &[Parameter] {
+        &self.parameters
     }
 
     /// Adds text.
@@ -90,8 +109,20 @@ impl Sql {
 
     /// Adds a placeholder and binds its value.
     pub fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.bind_parameter(Parameter::Value(value.into()))
+    }
+
+    /// Adds a placeholder and binds the values of several rows, as one array. For PostgreSQL alone. A statement is prepared
+    /// once for each text, so the text says the type.
+    pub fn bind_column(&mut self, column: Column) -> &mut Self {
+        debug_assert_eq!(self.dialect, Dialect::Postgres, "SQLite has no arrays");
+        let ty = column.ty();
+        self.push("CAST(").bind_parameter(Parameter::Column(column)).push(" AS ").push(ty).push(")")
+    }
+
+    fn bind_parameter(&mut self, parameter: Parameter) -> &mut Self {
         use std::fmt::Write;
-        self.values.push(value.into());
+        self.parameters.push(parameter);
         let before = match self.dialect {
             _ if self.is_for_each => "v.v",
             Dialect::Postgres => "$",
@@ -100,7 +131,7 @@ impl Sql {
                 return self;
             }
         };
-        write!(self.text, "{before}{}", self.values.len()).expect("writing to a string does not fail");
+        write!(self.text, "{before}{}", self.parameters.len()).expect("writing to a string does not fail");
         self
     }
 

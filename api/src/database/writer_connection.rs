@@ -5,13 +5,15 @@
 //! What a transaction costs on PostgreSQL is how often the two sides wait for each other. So it begins with the first
 //! statement that locks or writes anything, and one that is a single statement needs neither BEGIN nor COMMIT.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
+use std::io;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, TransactionTrait};
-use tokio::sync::OnceCell;
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::{Mutex, MutexGuard};
 
-use super::connection::{Target, Use, connect, postgres_statement, query_postgres};
+use super::connection::Target;
 use super::record::Record;
+use super::session::{self, Session, is_broken};
 use super::sql::{Dialect, Sql};
 use super::{Database, Error, sqlite};
 
@@ -19,8 +21,16 @@ use super::{Database, Error, sqlite};
 pub enum WriterConnection {
     /// SQLite, private to the writer's thread.
     Sqlite(sea_orm_blocking::DatabaseConnection),
-    /// PostgreSQL, a pool of one.
-    Postgres(DatabaseConnection),
+    /// PostgreSQL.
+    Postgres(Box<PostgresWriter>),
+}
+
+/// The writer's connection to PostgreSQL. It is made anew when it is needed after it has broken.
+pub struct PostgresWriter {
+    options: PgConnectOptions,
+    session: Mutex<Option<Session>>,
+    /// Whether a transaction was begun and dropped: it is still to be rolled back.
+    is_left_open: Cell<bool>,
 }
 
 impl WriterConnection {
@@ -32,15 +42,18 @@ impl WriterConnection {
         match database.target() {
             Target::Sqlite(path) => Ok(Self::Sqlite(sqlite::open(path)?)),
             Target::Postgres(url) => {
-                let pool = connect(url, Use::Writes).await?;
-                let rows = query_postgres(&pool, Sql::text(Dialect::Postgres, "SHOW synchronous_commit")).await?;
+                let options = session::options(url)?;
+                let mut session = Session::open(&options).await?;
+                let rows = session.query(&Sql::text(Dialect::Postgres, "SHOW synchronous_commit")).await?;
                 let setting = rows.first().map(|row| row.need_text(0)).transpose()?.unwrap_or_default();
                 if setting == "off" {
                     return Err(Error::Other(
                         "synchronous_commit is off, so an acknowledged write could be lost; set it to on".to_owned(),
                     ));
                 }
-                Ok(Self::Postgres(pool))
+                let session = Mutex::new(Some(session));
+                let is_left_open = Cell::new(false);
+                Ok(Self::Postgres(Box::new(PostgresWriter { options, session, is_left_open })))
             }
         }
     }
@@ -53,18 +66,40 @@ impl WriterConnection {
         }
     }
 
-    /// Opens a transaction. Dropped without a commit, it is rolled back.
+    /// Rolls a transaction back that was dropped without a commit, so that it holds no locks any longer. On SQLite that has
+    /// happened.
+    pub async fn settle(&self) {
+        if let Self::Postgres(writer) = self {
+            writer.settle().await;
+        }
+    }
+
+    /// Opens a transaction. Dropped without a commit, it is rolled back with the next one, or by [`Self::settle`].
     pub async fn begin(&self) -> Result<Transaction<'_>, Error> {
         match self {
             Self::Sqlite(conn) => {
                 sqlite::control(conn, "BEGIN IMMEDIATE")?;
                 Ok(Transaction::Sqlite(SqliteTransaction { conn, open: true }))
             }
-            Self::Postgres(pool) => Ok(Transaction::Postgres(PostgresTransaction {
-                pool,
-                begun: OnceCell::new(),
-                is_alive: AtomicBool::new(false),
-            })),
+            Self::Postgres(writer) => {
+                writer.settle().await;
+                let (is_begun, is_alive) = (Cell::new(false), Cell::new(false));
+                Ok(Transaction::Postgres(PostgresTransaction { writer, is_begun, is_alive }))
+            }
+        }
+    }
+}
+
+impl PostgresWriter {
+    async fn settle(&self) {
+        if self.is_left_open.take() {
+            let mut session = self.session.lock().await;
+            if let Some(open) = &mut *session
+                && open.control("ROLLBACK").await.is_err()
+            {
+                // The server rolls back what a connection leaves.
+                *session = None;
+            }
         }
     }
 }
@@ -77,18 +112,70 @@ pub enum Transaction<'a> {
     Postgres(PostgresTransaction<'a>),
 }
 
-/// Begins when it has to. Rolled back by sea-orm when it is dropped.
+/// Begins when it has to.
 pub struct PostgresTransaction<'a> {
-    pool: &'a DatabaseConnection,
-    begun: OnceCell<DatabaseTransaction>,
+    writer: &'a PostgresWriter,
+    /// Whether it has begun and has not ended.
+    is_begun: Cell<bool>,
     /// Whether the server has answered something. Of a connection that broke while nobody used it this must be known before
     /// a statement that commits by itself: later it would be in doubt whether it did.
-    is_alive: AtomicBool,
+    is_alive: Cell<bool>,
 }
 
 impl PostgresTransaction<'_> {
-    async fn begun(&self) -> Result<&DatabaseTransaction, Error> {
-        Ok(self.begun.get_or_try_init(|| self.pool.begin()).await?)
+    /// Asks within the transaction, which begins here if it has not.
+    async fn ask<T>(&self, ask: impl AsyncFnOnce(&mut Session) -> Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
+        let mut session = self.session().await?;
+        if !self.is_begun.get() {
+            self.ask_on(&mut session, async |session| session.control("BEGIN").await).await?;
+            self.is_begun.set(true);
+        }
+        self.ask_on(&mut session, ask).await
+    }
+
+    /// Asks outside of a transaction.
+    async fn ask_alone<T>(
+        &self,
+        ask: impl AsyncFnOnce(&mut Session) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut session = self.session().await?;
+        self.ask_on(&mut session, ask).await
+    }
+
+    /// The connection, which is made if there is none.
+    async fn session(&self) -> Result<MutexGuard<'_, Option<Session>>, sqlx::Error> {
+        let mut session = self.writer.session.lock().await;
+        if session.is_none() {
+            if self.is_begun.get() || self.is_alive.get() {
+                // What this transaction has done is gone with the connection.
+                let message = "the connection broke in the middle of a transaction";
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message).into());
+            }
+            *session = Some(Session::open(&self.writer.options).await?);
+        }
+        Ok(session)
+    }
+
+    async fn ask_on<T>(
+        &self,
+        session: &mut Option<Session>,
+        ask: impl AsyncFnOnce(&mut Session) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let open = session.as_mut().expect("the connection was made before");
+        let result = ask(open).await;
+        match &result {
+            Err(error) if is_broken(error) => *session = None,
+            Ok(_) | Err(_) => self.is_alive.set(true),
+        }
+        result
+    }
+}
+
+impl Drop for PostgresTransaction<'_> {
+    fn drop(&mut self) {
+        if self.is_begun.get() {
+            self.writer.is_left_open.set(true);
+        }
     }
 }
 
@@ -104,15 +191,8 @@ pub enum NotCommitted {
 impl NotCommitted {
     /// Of a statement that is a transaction by itself. What PostgreSQL says of it before the commit is an error of its own;
     /// a connection that breaks, or is ended, may do so after the commit.
-    fn of_single(error: DbErr) -> Self {
-        let is_refusal = match &error {
-            DbErr::Query(RuntimeErr::SqlxError(e)) | DbErr::Exec(RuntimeErr::SqlxError(e)) => {
-                matches!(&**e, sqlx::Error::Database(_))
-            }
-            // Nothing has been sent.
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return Self::Refused(error.into()),
-            _ => false,
-        };
+    fn of_single(error: sqlx::Error) -> Self {
+        let is_refusal = matches!(error, sqlx::Error::Database(_) | sqlx::Error::Encode(_));
         match Error::from(error) {
             // A server that is told to stop may have committed.
             error @ Error::Unavailable(_) => Self::InDoubt(error),
@@ -141,17 +221,15 @@ impl Transaction<'_> {
     pub async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::query(transaction.conn, sql),
-            Self::Postgres(transaction) => query_postgres(transaction.begun().await?, sql).await,
+            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.query(&sql).await).await?),
         }
     }
 
     /// Runs a SELECT that locks nothing. It sees what the transaction has written; if that is nothing, it does not begin it.
     pub async fn peek(&self, sql: Sql) -> Result<Vec<Record>, Error> {
         match self {
-            Self::Postgres(PostgresTransaction { pool, begun, is_alive }) if !begun.initialized() => {
-                let records = query_postgres(*pool, sql).await?;
-                is_alive.store(true, Ordering::Relaxed);
-                Ok(records)
+            Self::Postgres(transaction) if !transaction.is_begun.get() => {
+                Ok(transaction.ask_alone(async |session| session.query(&sql).await).await?)
             }
             Self::Sqlite(_) | Self::Postgres(_) => self.query(sql).await,
         }
@@ -161,9 +239,7 @@ impl Transaction<'_> {
     pub async fn run(&self, sql: Sql) -> Result<u64, Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::run(transaction.conn, sql),
-            Self::Postgres(transaction) => {
-                Ok(transaction.begun().await?.execute_raw(postgres_statement(sql)).await?.rows_affected())
-            }
+            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.run(&sql).await).await?),
         }
     }
 
@@ -171,10 +247,7 @@ impl Transaction<'_> {
     pub async fn control(&self, text: &str) -> Result<(), Error> {
         match self {
             Self::Sqlite(transaction) => sqlite::control(transaction.conn, text),
-            Self::Postgres(transaction) => {
-                transaction.begun().await?.execute_unprepared(text).await?;
-                Ok(())
-            }
+            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.control(text).await).await?),
         }
     }
 
@@ -186,10 +259,13 @@ impl Transaction<'_> {
                 transaction.open = false;
                 Ok(())
             }
-            Self::Postgres(transaction) => match transaction.begun.into_inner() {
-                Some(transaction) => Ok(transaction.commit().await?),
-                None => Ok(()),
-            },
+            Self::Postgres(transaction) => {
+                if transaction.is_begun.get() {
+                    transaction.ask(async |session| session.control("COMMIT").await).await?;
+                    transaction.is_begun.set(false);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -199,11 +275,8 @@ impl Transaction<'_> {
     /// They say whether it may be committed all the same.
     pub async fn commit_with(self, sql: Sql) -> Result<Vec<Record>, NotCommitted> {
         match self {
-            Self::Postgres(PostgresTransaction { pool, begun, is_alive })
-                if !begun.initialized() && is_alive.load(Ordering::Relaxed) =>
-            {
-                let rows = pool.query_all_raw(postgres_statement(sql)).await.map_err(NotCommitted::of_single)?;
-                Ok(rows.into_iter().map(Record::Postgres).collect())
+            Self::Postgres(transaction) if !transaction.is_begun.get() && transaction.is_alive.get() => {
+                transaction.ask_alone(async |session| session.query(&sql).await).await.map_err(NotCommitted::of_single)
             }
             Self::Sqlite(_) | Self::Postgres(_) => {
                 let records = self.query(sql).await.map_err(NotCommitted::Refused)?;

@@ -16,7 +16,8 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::negotiate::{MediaType, is_json_body, response_type, stream_format};
-use super::read::{self, Refusal, Requests};
+use super::read::{self, Requests};
+use super::refusal::{Refusal, Refused};
 use super::{Gateway, respond, subscribe};
 use crate::auth::Principal;
 use crate::live::stream::Format;
@@ -138,28 +139,6 @@ pub(super) async fn posted<E: Executor>(
     let body = timeout_at(deadline, read::body(headers, body, gateway.settings.max_body_bytes)).await;
     let late = |_| (StatusCode::REQUEST_TIMEOUT, Problem::bad_input("the body did not arrive in time"));
     read::json(&body.map_err(late)??, gateway.settings.max_batch.into())
-}
-
-/// Why an operation was not run.
-#[derive(Debug)]
-pub(super) enum Refused {
-    /// It is malformed.
-    Malformed(Problem),
-    /// It is well-formed, but there is nothing in it that can be run here.
-    Request(Problem),
-    /// A mutation came as a GET.
-    Method(Problem),
-    /// It took too long.
-    Time(Problem),
-}
-
-impl Refused {
-    /// As the client is told.
-    pub(super) fn problem(&self) -> &Problem {
-        match self {
-            Self::Malformed(problem) | Self::Request(problem) | Self::Method(problem) | Self::Time(problem) => problem,
-        }
-    }
 }
 
 /// The kind of the operation that the request selects, or the response that says why there is none. The document may be

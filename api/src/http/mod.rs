@@ -12,6 +12,7 @@ mod metrics;
 mod negotiate;
 mod persisted;
 mod read;
+mod refusal;
 mod respond;
 mod stall;
 mod stream;

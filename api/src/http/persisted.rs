@@ -13,7 +13,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde_json::Value;
 
-use super::graphql::Refused;
+use super::refusal::Refused;
 use crate::live::Problem;
 use crate::schema::{ErrorCode, Request};
 

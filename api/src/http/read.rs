@@ -15,11 +15,9 @@ use serde_json::Value;
 
 use self::parameters::{InObject, Parameters, Unique};
 use super::persisted;
+use super::refusal::Refusal;
 use crate::live::Problem;
 use crate::schema::Request;
-
-/// A request that cannot be read: the status of the answer and what is wrong.
-pub type Refusal = (StatusCode, Problem);
 
 fn bad_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     bad(Problem::bad_input(message))

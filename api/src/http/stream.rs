@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::graphql::{posted, prepare, settle};
 use super::negotiate::{MediaType, accepts_text, response_type, stream_format};
-use super::read::{self, Refusal, Requests};
+use super::read::{self, Requests};
+use super::refusal::Refusal;
 use super::{Gateway, respond};
 use crate::auth::Principal;
 use crate::live::stream::Format;

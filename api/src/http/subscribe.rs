@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::StatusCode;
 
-use super::read::Refusal;
+use super::refusal::Refusal;
 use super::respond;
 use crate::auth::Principal;
 use crate::live::stream::{self, Format};

@@ -19,7 +19,7 @@ use crate::auth::{KeySource, Secret};
 use crate::config::{Settings, settings};
 use crate::http::{Gateway, NotReady, PersistedQueries, drop_stalled, router};
 use crate::log::CursorText;
-use crate::schema::{Item, OperationKind, Payload, Request, Response, Subscribed};
+use crate::schema::{Item, OperationKind, Payload, Payloads, Request, Response, Subscribed};
 
 /// As the server's, but short.
 const STALL_GRACE: Duration = Duration::from_millis(500);
@@ -36,8 +36,8 @@ fn text(cursor: &str) -> CursorText {
     CursorText::from(cursor).expect("it is short")
 }
 
-fn payload(body: &str, cursor: &str) -> Arc<Payload> {
-    Arc::new(Payload::of_subscription(body.into(), text(cursor)))
+fn payload(body: &str, cursor: &str) -> Payloads {
+    Payload::of_subscription(body.into(), text(cursor)).into()
 }
 
 /// A result of a subscription.
@@ -113,7 +113,7 @@ impl Executor for Fake {
     async fn execute(&self, request: Request, principal: Arc<Principal>) -> Response {
         let body = if request.query == "{ wait }" {
             match self.start(&request, &principal).recv().await {
-                Some(Item::Next(payload)) => payload.body().to_owned().into(),
+                Some(Item::Next(payloads)) => payloads.as_slice()[0].body().to_owned().into(),
                 _ => return request_error("BAD_USER_INPUT"),
             }
         } else {

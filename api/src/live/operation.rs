@@ -13,15 +13,15 @@ use tokio::time::timeout;
 use super::{Executor, Problem};
 use crate::auth::Principal;
 use crate::log::CursorText;
-use crate::schema::{Item, OperationKind, Payload, Request, Response, Subscribed};
+use crate::schema::{Item, OperationKind, Payload, Payloads, Request, Response, Subscribed};
 
 /// What an operation gives to its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// A subscription has started, and would go on after this cursor.
     Started(CursorText),
-    /// A response.
-    Next(Arc<Payload>),
+    /// A response, or several in a row.
+    Next(Payloads),
     /// It could not be run, or cannot go on: the JSON array of errors. Nothing follows.
     Error(Bytes),
     /// It is over. Nothing follows.
@@ -33,8 +33,16 @@ impl Output {
     pub fn cursor(&self) -> Option<CursorText> {
         match self {
             Self::Started(cursor) => Some(*cursor),
-            Self::Next(payload) => payload.cursor(),
+            Self::Next(payloads) => payloads.cursor(),
             Self::Error(_) | Self::Complete => None,
+        }
+    }
+
+    /// How many responses it holds.
+    pub fn responses(&self) -> usize {
+        match self {
+            Self::Next(payloads) => payloads.as_slice().len(),
+            Self::Started(_) | Self::Error(_) | Self::Complete => 0,
         }
     }
 
@@ -91,7 +99,7 @@ pub async fn begin<E: Executor>(
             if response.is_request_error {
                 return Err(Refusal::Response(response));
             }
-            let next = Output::Next(Arc::new(response.into()));
+            let next = Output::Next(Payload::from(response).into());
             Ok(stream::iter([next, Output::Complete]).boxed())
         }
         OperationKind::Subscription => {
@@ -144,7 +152,7 @@ impl Stream for Following {
         }
         let Some(items) = &mut self.items else { return Poll::Ready(None) };
         let output = match ready!(items.poll_next_unpin(context)) {
-            Some(Item::Next(payload)) => Output::Next(payload),
+            Some(Item::Next(payloads)) => Output::Next(payloads),
             Some(Item::Error(errors)) => Output::Error(errors),
             None => Output::Complete,
         };

@@ -26,8 +26,8 @@ pub(super) struct Terms<'a, E> {
 /// The outputs of one, each with its id, until it is stopped.
 type Identified = Abortable<BoxStream<'static, (Arc<str>, Output)>>;
 
-/// Outputs of one operation in a row, after which the others have a turn.
-const MAX_IN_A_ROW: u32 = 64;
+/// Outputs of one operation in a row, those with several responses counted by these, after which the others have a turn.
+const MAX_IN_A_ROW: usize = 64;
 
 /// The running operations of a connection. The number of them is the caller's to limit, see [`Operations::len`].
 #[derive(Default)]
@@ -35,7 +35,7 @@ pub(super) struct Operations {
     running: HashMap<Arc<str>, Running>,
     /// The one that gave the last output, and how many it gave in a row. It is asked first: for most connections it is the
     /// only one, and to put it back among the others after each output costs more than the output.
-    current: Option<(Identified, u32)>,
+    current: Option<(Identified, usize)>,
     others: FuturesUnordered<StreamFuture<Identified>>,
 }
 
@@ -164,7 +164,7 @@ impl Operations {
                 Some((mut stream, in_a_row)) if in_a_row < MAX_IN_A_ROW || self.others.is_empty() => {
                     match stream.poll_next_unpin(context) {
                         Poll::Ready(Some(output)) => {
-                            self.current = Some((stream, in_a_row + 1));
+                            self.current = Some((stream, in_a_row + weight(&output.1)));
                             return Poll::Ready(output);
                         }
                         Poll::Ready(None) => {}
@@ -176,7 +176,7 @@ impl Operations {
             }
             match ready!(self.others.poll_next_unpin(context)) {
                 Some((Some(output), stream)) => {
-                    if let Some((before, _)) = self.current.replace((stream, 1)) {
+                    if let Some((before, _)) = self.current.replace((stream, weight(&output.1))) {
                         self.others.push(before.into_future());
                     }
                     return Poll::Ready(output);
@@ -187,6 +187,11 @@ impl Operations {
             }
         }
     }
+}
+
+/// What an output counts among those in a row.
+fn weight(output: &Output) -> usize {
+    output.responses().max(1)
 }
 
 /// The request again if it is one of a subscription, to be kept for [`Operations::renew`].

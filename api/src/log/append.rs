@@ -5,16 +5,14 @@
 //! they commit, and a rollback gives its positions back. A sequence would hand out numbers before the commit, and a
 //! reader would skip the transactions that commit late.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use entity::{EventId, Position, TransactionId};
-use serde_json::Value;
 
 use super::{ChangeKind, Event, departure};
 use crate::catalog::datum::write_text;
 use crate::catalog::{Catalog, FieldId, ResourceId, Row};
-use crate::database::{Dialect, Error, NotCommitted, Sql, Transaction};
+use crate::database::{Column, Dialect, Element, Error, NotCommitted, Sql, Transaction};
 
 /// An event that has no position yet.
 #[derive(Debug, Clone)]
@@ -147,8 +145,21 @@ fn placed(catalog: &Catalog, events: Vec<NewEvent>, last: i64) -> Result<Vec<Arc
     Ok(events.into_iter().map(place).collect())
 }
 
-const COLUMNS: &str =
-    "position, id, transaction_id, type, row_id, version, kind, changed_fields, before, after, at, by";
+/// The columns of an event.
+const COLUMNS: [&str; 12] = [
+    "position",
+    "id",
+    "transaction_id",
+    "type",
+    "row_id",
+    "version",
+    "kind",
+    "changed_fields",
+    "before",
+    "after",
+    "at",
+    "by",
+];
 
 async fn append_sqlite(transaction: &Transaction<'_>, catalog: &Catalog, events: &[NewEvent]) -> Result<i64, Error> {
     let count = events.len() as i64;
@@ -158,11 +169,14 @@ async fn append_sqlite(transaction: &Transaction<'_>, catalog: &Catalog, events:
     for (event, position) in events.iter().zip(last - count + 1..) {
         let image = |row: &Option<Arc<Row>>| row.as_ref().map(|r| image_text(catalog, event.resource, r));
         let mut sql = Sql::text(Dialect::Sqlite, "INSERT INTO tandem_event (");
-        sql.push(COLUMNS).push(") VALUES (");
+        push_columns(&mut sql, "");
+        sql.push(") VALUES (");
         sql.bind(position).push(",").bind(event.id.0).push(",").bind(event.transaction_id.0).push(",");
         sql.bind(catalog.resource(event.resource).name.clone()).push(",").bind(event.row().id()).push(",");
         sql.bind(event.version(catalog)).push(",").bind(event.kind.name()).push(",");
-        sql.bind(changed_names(catalog, event).to_string()).push(",");
+        let mut names = Vec::new();
+        write_changed_names(catalog, event, &mut names);
+        sql.bind(String::from_utf8(names).expect("JSON is text")).push(",");
         sql.bind(image(&event.before)).push(",").bind(image(&event.after)).push(",");
         sql.bind(event.at).push(",").bind(event.by.clone()).push(")");
         transaction.query(sql).await?;
@@ -180,47 +194,49 @@ fn postgres_statement(catalog: &Catalog, events: &[NewEvent], writes: RowWrites)
         sql.push(if i == 0 { " WHERE " } else { " AND " });
         sql.push("(SELECT count(*) FROM w").push(&i.to_string()).push(") >= 0");
     }
-    sql.push(" RETURNING position), written AS (INSERT INTO tandem_event (").push(COLUMNS);
-    sql.push(") SELECT head.position - ").bind(count);
-    sql.push(
-        " + e.n, e.id, e.transaction_id, e.type, e.row_id, e.version, e.kind, e.changed_fields, e.before, e.after, e.at, \
-         e.by FROM head, json_to_recordset(CAST(",
-    );
-    sql.bind(document(catalog, events));
-    sql.push(
-        " AS json)) AS e(n bigint, id uuid, transaction_id uuid, type text, row_id uuid, version bigint, kind text, \
-         changed_fields text, before text, after text, at bigint, by text)) SELECT position FROM head",
-    );
+    sql.push(" RETURNING position), written AS (INSERT INTO tandem_event (");
+    push_columns(&mut sql, "");
+    sql.push(") SELECT head.position + ");
+    push_columns(&mut sql, "e.");
+    sql.push(" FROM head, (SELECT ");
+    sql.list(", ", COLUMNS.into_iter().zip(columns(catalog, events)), |sql, (name, column)| {
+        sql.push("unnest(").bind_column(column).push(") AS ").push(name);
+    });
+    sql.push(") AS e) SELECT position FROM head");
     sql
 }
 
-/// The events as one JSON document.
-fn document(catalog: &Catalog, events: &[NewEvent]) -> String {
-    let mut out = Vec::with_capacity(1024 * events.len());
+fn push_columns(sql: &mut Sql, before: &str) {
+    sql.list(", ", COLUMNS, |sql, name| {
+        sql.push(before).push(name);
+    });
+}
+
+/// The columns of the events, in the order of [`COLUMNS`]; of the positions, how far each is from the last.
+fn columns(catalog: &Catalog, events: &[NewEvent]) -> [Column; 12] {
+    let column = |element| Column::new(element, events.len());
+    let [mut position, mut version, mut at] = [Element::BigInt; 3].map(column);
+    let [mut id, mut transaction_id, mut row_id] = [Element::Uuid; 3].map(column);
+    let [mut ty, mut kind, mut changed_fields, mut before, mut after, mut by] = [Element::Text; 6].map(column);
+    let image = |column: &mut Column, resource, row: &Option<Arc<Row>>| match row {
+        Some(row) => column.write(|out| row.write_image(catalog.resource(resource), out)),
+        None => column.null(),
+    };
     for (i, event) in events.iter().enumerate() {
-        let (start, n, id, transaction) = (if i == 0 { "[{" } else { ",{" }, i + 1, event.id.0, event.transaction_id.0);
-        let (row, version) = (event.row().id(), event.version(catalog));
-        let (kind, at) = (event.kind.name(), event.at);
-        write!(out, r#"{start}"n":{n},"id":"{id}","transaction_id":"{transaction}","row_id":"{row}","#)
-            .and_then(|()| write!(out, r#""version":{version},"kind":"{kind}","at":{at}"#))
-            .expect("writing to memory does not fail");
-        let image = |row: &Option<Arc<Row>>| row.as_ref().map(|row| image_text(catalog, event.resource, row));
-        let texts = [
-            ("type", Some(catalog.resource(event.resource).name.clone())),
-            ("changed_fields", Some(changed_names(catalog, event).to_string())),
-            ("before", image(&event.before)),
-            ("after", image(&event.after)),
-            ("by", event.by.clone()),
-        ];
-        for (name, text) in texts {
-            let Some(text) = text else { continue };
-            write!(out, r#","{name}":"#).expect("writing to memory does not fail");
-            write_text(&mut out, &text);
-        }
-        out.push(b'}');
+        position.int(i as i64 + 1 - events.len() as i64);
+        id.uuid(event.id.0);
+        transaction_id.uuid(event.transaction_id.0);
+        ty.text(&catalog.resource(event.resource).name);
+        row_id.uuid(event.row().id());
+        version.int(event.version(catalog));
+        kind.text(event.kind.name());
+        changed_fields.write(|out| write_changed_names(catalog, event, out));
+        image(&mut before, event.resource, &event.before);
+        image(&mut after, event.resource, &event.after);
+        at.int(event.at);
+        by.text_or_null(event.by.as_deref());
     }
-    out.push(b']');
-    String::from_utf8(out).expect("JSON is text")
+    [position, id, transaction_id, ty, row_id, version, kind, changed_fields, before, after, at, by]
 }
 
 fn head_position(records: &[crate::database::Record]) -> Result<i64, Error> {
@@ -231,7 +247,15 @@ fn image_text(catalog: &Catalog, resource: ResourceId, row: &Row) -> String {
     row.image_text(catalog.resource(resource))
 }
 
-fn changed_names(catalog: &Catalog, event: &NewEvent) -> Value {
+/// As a JSON array.
+fn write_changed_names(catalog: &Catalog, event: &NewEvent, out: &mut Vec<u8>) {
     let resource = catalog.resource(event.resource);
-    event.changed_fields.iter().map(|id| resource.field(*id).name.clone()).collect()
+    out.push(b'[');
+    for (i, id) in event.changed_fields.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_text(out, &resource.field(*id).name);
+    }
+    out.push(b']');
 }

@@ -12,8 +12,9 @@ use entity::{Epoch, Position};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::neighbours::Neighbours;
 use super::ring::{MAX_EVENTS, Ring};
-use super::{CHANNEL, Cursor, CursorError, CursorText, Error, Event, read};
+use super::{Cursor, CursorError, CursorText, Error, Event, read};
 use crate::catalog::{Catalog, Lineage};
 use crate::database::{self, Database};
 
@@ -92,16 +93,19 @@ impl Hub {
         }
     }
 
-    /// On PostgreSQL, wakes the hub when another node says that it has written.
-    pub async fn listen(&self, stop: CancellationToken) {
-        let Some(pool) = self.inner.database.postgres_pool() else { return };
+    /// On PostgreSQL, wakes the hub when another node says that it has written, and tells the others what [`Hub::written`]
+    /// says.
+    pub async fn meet_neighbours(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let heard = tokio::select! {
+            let exchange = tokio::select! {
                 () = stop.cancelled() => return,
-                heard = self.listen_once(pool) => heard,
+                exchange = self.exchange_news() => exchange,
             };
-            if let Err(error) = heard {
-                tracing::warn!(%error, "LISTEN failed; until it works again, news from other nodes come by polling");
+            match exchange {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "until LISTEN works again, news between nodes come by polling");
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -110,28 +114,16 @@ impl Hub {
         }
     }
 
-    async fn listen_once(&self, pool: &sqlx::PgPool) -> Result<(), sqlx::Error> {
-        let mut listener = sqlx::postgres::PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
-        loop {
-            listener.recv().await?;
-            self.wake();
-        }
-    }
-
-    /// On PostgreSQL, tells the other nodes what [`Hub::written`] says: one NOTIFY without payload for all that has
-    /// been written since the one before. It is sent outside the write transaction: inside, it would serialise the
-    /// commits of all nodes.
-    pub async fn announce(&self, stop: CancellationToken) {
-        let Some(pool) = self.inner.database.postgres_pool() else { return };
-        let statement = format!("NOTIFY {CHANNEL}");
+    /// Ends where there can be no other nodes.
+    async fn exchange_news(&self) -> Result<(), database::Error> {
+        let Some(mut neighbours) = Neighbours::meet(&self.inner.database).await? else { return Ok(()) };
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.inner.announce.notified() => {}
-            }
-            if let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.clone())).execute(pool).await {
-                tracing::warn!(%error, "NOTIFY failed; other nodes find the news by polling");
+                news = neighbours.news() => {
+                    news?;
+                    self.wake();
+                }
+                () = self.inner.announce.notified() => neighbours.tell().await?,
             }
         }
     }

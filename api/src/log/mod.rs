@@ -7,7 +7,7 @@
 //! - [`append`]: the last statements of a write transaction
 //! - [`read`]: from a position onwards
 //! - [`hub`]: the one reader of the log in a process
-//! - `ring`: what it keeps in memory
+//! - `ring`: what it keeps in memory; `neighbours`: what nodes tell each other
 //! - [`cursor`]: the opaque form of a position
 
 pub mod append;
@@ -15,6 +15,7 @@ pub mod cursor;
 mod departure;
 pub mod event;
 pub mod hub;
+mod neighbours;
 pub mod read;
 mod ring;
 
@@ -24,9 +25,6 @@ pub use event::{ChangeKind, Event};
 pub use hub::Hub;
 
 use crate::database;
-
-/// The NOTIFY channel that says "there is something new in the log".
-pub const CHANNEL: &str = "tandem_log";
 
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// How long it leaves the writer to others after each piece.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Deliveries of one piece; each has its attempts.
-const DELIVERIES: usize = 100;
+const DELIVERIES: usize = 50;
 /// Events of one piece.
 const EVENTS: i64 = 200;
 

@@ -25,7 +25,7 @@ use super::plan::{Context, Key, Output, located};
 use super::query::RootPlan;
 use super::renderer::Renderer;
 use super::request::{OperationKind, Request, Response, Subscribed};
-use super::webhook_feeds::Feed;
+use super::webhooks::Feed;
 use super::webhooks::{self, Webhooks};
 use super::{debug, types};
 use crate::auth::Principal;

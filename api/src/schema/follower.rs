@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -260,10 +259,10 @@ pub(crate) fn expired() -> GraphqlError {
 }
 
 /// An event as all subscribers get it for whom the follower is equal; `None` if it is not for them.
-pub(crate) async fn payload(core: &Core, follower: &Follower, event: &Event) -> Result<Option<Arc<Payload>>, Error> {
+pub(crate) async fn payload(core: &Core, follower: &Follower, event: &Event) -> Result<Option<Payload>, Error> {
     let Some(rendered) = follower.render(core, event).await? else { return Ok(None) };
     let cursor = core.hub.cursor_text(event.position);
-    Ok(Some(Arc::new(Payload::of_subscription(response_body(&rendered, &cursor), cursor))))
+    Ok(Some(Payload::of_subscription(response_body(&rendered, &cursor), cursor)))
 }
 
 /// A response of a subscription: what was rendered, and where to continue after it.

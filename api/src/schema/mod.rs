@@ -4,14 +4,13 @@
 //! - `document`: documents, operations and their values, as the specification has them
 //! - `plan`: selections → what to read and how to write it
 //! - `debug`: what `extensions.debug` says
-//! - `engine`: runs requests; `query`, `nodes`, `mutation`, `changes`, `follower`, `webhooks`, `deliveries`,
-//!   `webhook_operations`, `webhook_feeds`: the kinds of root fields
+//! - `engine`: runs requests; `query`, `nodes`, `mutation`, `changes`, `follower`, `webhooks`: the kinds
+//!   of root fields
 //! - `group`: subscriptions that share what is rendered
 
 mod changes;
 mod core;
 mod debug;
-mod deliveries;
 pub(crate) mod document;
 mod engine;
 mod follower;
@@ -25,14 +24,12 @@ mod renderer;
 mod request;
 mod tree;
 pub mod types;
-mod webhook_feeds;
-mod webhook_operations;
 mod webhooks;
 
 pub use document::ErrorCode;
 pub use engine::{Engine, EngineParts, Error};
 pub use renderer::Renderer;
-pub use request::{Item, OperationKind, Payload, Request, Response, Subscribed};
+pub use request::{Item, OperationKind, Payload, Payloads, Request, Response, Subscribed};
 
 #[cfg(test)]
 mod tests;

@@ -66,8 +66,8 @@ pub struct Subscribed {
 /// One item of a subscription.
 #[derive(Debug, Clone)]
 pub enum Item {
-    /// A response, with `extensions.cursor`; all subscribers of a group have the same one.
-    Next(Arc<Payload>),
+    /// Responses, with `extensions.cursor`; all subscribers of a group have the same ones.
+    Next(Payloads),
     /// The subscription cannot go on; the JSON array of errors says why. Nothing follows.
     Error(Bytes),
 }
@@ -116,6 +116,46 @@ impl Payload {
         size_of::<Self>() + self.body.capacity()
     }
 }
+
+/// Responses in a row, at least one. Those of a group stand together and are shared as one, so that what a burst costs a
+/// subscriber besides its bytes does not grow with the number of its responses.
+#[derive(Debug, Clone)]
+pub struct Payloads {
+    shared: Arc<[Payload]>,
+    /// Those before are not meant.
+    start: usize,
+}
+
+impl Payloads {
+    /// Those from `start` on; `None` if there is none.
+    pub(crate) fn new(shared: Arc<[Payload]>, start: usize) -> Option<Self> {
+        (start < shared.len()).then_some(Self { shared, start })
+    }
+
+    /// The responses, oldest first.
+    pub fn as_slice(&self) -> &[Payload] {
+        &self.shared[self.start..]
+    }
+
+    /// Where to continue after them, if they are of a subscription.
+    pub fn cursor(&self) -> Option<CursorText> {
+        self.as_slice().last()?.cursor()
+    }
+}
+
+impl From<Payload> for Payloads {
+    fn from(payload: Payload) -> Self {
+        Self { shared: [payload].into(), start: 0 }
+    }
+}
+
+impl PartialEq for Payloads {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Payloads {}
 
 impl From<Response> for Payload {
     fn from(response: Response) -> Self {

@@ -115,7 +115,7 @@ async fn a_nested_query_is_one_statement() {
 async fn next(items: &mut (impl StreamExt<Item = Item> + Unpin)) -> Value {
     let item = tokio::time::timeout(std::time::Duration::from_secs(10), items.next()).await.unwrap().unwrap();
     match item {
-        Item::Next(payload) => serde_json::from_str(payload.body()).unwrap(),
+        Item::Next(payloads) => serde_json::from_str(payloads.as_slice()[0].body()).unwrap(),
         Item::Error(errors) => panic!("{}", String::from_utf8_lossy(&errors)),
     }
 }

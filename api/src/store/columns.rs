@@ -49,7 +49,7 @@ pub(super) fn array_function(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The type that PostgreSQL reads a column as from a JSON document.
+/// The type of a column of PostgreSQL.
 pub(super) fn postgres_type(ty: &FieldType) -> String {
     match ty {
         FieldType::RowId | FieldType::ToOne { .. } => "uuid".to_owned(),

@@ -1,7 +1,7 @@
 //! Keeps one worker running for each enabled webhook whose lease this process can get.
 //!
 //! It learns of new, changed and deleted webhooks by a [`Wake`] from the registry of this process, and looks by itself
-//! every second for what other nodes did. Losing a wake-up costs latency only.
+//! every second for what other nodes did, and when the lease of another one ends. Losing a wake-up costs latency only.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use super::retry::Schedule;
 use super::row::Webhook;
 use super::send::Sender;
 use super::target::{Target, TargetError, Targets};
+use super::term::Term;
 use super::wake::Wake;
 use super::worker::{self, Shared};
 use crate::catalog::Catalog;
@@ -32,6 +33,8 @@ use crate::store::writer::Writer;
 
 /// How often it looks for what other nodes did.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after the end of another one's lease it looks.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
 /// How often leases are prolonged, and how long that may take.
 const RENEW_INTERVAL: Duration = Duration::from_millis(LEASE.as_millis() as u64 / 4);
 
@@ -96,6 +99,8 @@ pub struct Dispatcher {
     workers: JoinSet<()>,
     running: HashMap<WebhookId, Running>,
     renewed_at: Instant,
+    /// When the first lease of another process ends, if that does not prolong it.
+    free_at: Option<Instant>,
 }
 
 /// A worker, as seen from outside.
@@ -115,7 +120,9 @@ impl Dispatcher {
         let (committer, committing) = Committer::new(ledger.clone());
         let mut committer_task = JoinSet::new();
         committer_task.spawn(committing);
+        let term = if ledger.has_terms() { Term::new(LEASE) } else { Term::endless() };
         let shared = Shared {
+            term,
             ledger,
             committer,
             hub: parts.hub.clone(),
@@ -137,6 +144,7 @@ impl Dispatcher {
             workers: JoinSet::new(),
             running: HashMap::new(),
             renewed_at: Instant::now(),
+            free_at: None,
         }
     }
 
@@ -152,12 +160,14 @@ impl Dispatcher {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => {}
                 () = waking.woken() => {}
+                () = sleep_until(self.free_at.unwrap_or_else(Instant::now)), if self.free_at.is_some() => {}
                 Some(_) = self.workers.join_next() => {
                     // A worker that ended is started again by the next look, not at once: it may have failed.
                     self.forget_ended();
                     continue;
                 }
             }
+            self.free_at = None;
             self.keep_leases().await;
             let asked = waking.asked();
             match self.look().await {
@@ -191,26 +201,40 @@ impl Dispatcher {
         self.running.retain(|_, running| !running.task.is_finished());
     }
 
-    /// Prolongs the leases in time; ends all workers if that has failed for too long, since others may have them by now.
+    /// Prolongs the leases in time; ends all workers if that has failed for too long, or if this process stood still for
+    /// so long, since others may have them by now.
     async fn keep_leases(&mut self) {
-        if self.renewed_at.elapsed() < RENEW_INTERVAL {
+        if !self.shared.ledger.has_terms() || self.renewed_at.elapsed() < RENEW_INTERVAL {
             return;
         }
+        self.end_lapsed().await;
         let begun_at = Instant::now();
         match timeout(RENEW_INTERVAL, self.shared.ledger.renew()).await {
-            Ok(Ok(())) => self.renewed_at = begun_at,
+            Ok(Ok(())) => {
+                self.renewed_at = begun_at;
+                self.shared.term.prolong(begun_at, LEASE);
+            }
             Ok(Err(error)) => tracing::warn!(%error, "the leases of webhooks cannot be renewed; trying again"),
             Err(_) => tracing::warn!("the leases of webhooks cannot be renewed in time; trying again"),
         }
-        if self.renewed_at.elapsed() > LEASE && !self.workers.is_empty() {
+        self.end_lapsed().await;
+    }
+
+    /// No worker of before sees a new term.
+    async fn end_lapsed(&mut self) {
+        if self.shared.term.is_over() && !self.workers.is_empty() {
             tracing::error!("the leases of webhooks are lost; sending begins again when the database answers");
-            self.workers.abort_all();
+            self.workers.shutdown().await;
+            self.running.clear();
         }
     }
 
     /// Compares the webhooks with the workers.
     async fn look(&mut self) -> Result<(), ledger::Error> {
         let enabled = self.shared.ledger.enabled().await?;
+        let others = enabled.iter().filter(|listed| !listed.is_free).map(|listed| listed.free_in);
+        // A little later: a lease is free after its end, not at it.
+        self.free_at = others.min().map(|rest| Instant::now() + rest + LOOK_AFTER);
         let ids: HashSet<_> = enabled.iter().map(|listed| listed.id).collect();
         for (_, running) in self.running.iter().filter(|(id, _)| !ids.contains(id)) {
             running.stop.cancel();

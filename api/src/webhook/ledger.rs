@@ -85,6 +85,8 @@ pub struct Listed {
     pub is_free: bool,
     /// Whether this process holds it.
     pub is_mine: bool,
+    /// How long the lease of another process goes on if that does not prolong it; zero if there is none.
+    pub free_in: Duration,
 }
 
 /// One message that is to be sent, or being sent.
@@ -162,19 +164,24 @@ impl Ledger {
             let mut sql = self.sql("SELECT id, updated_at, CAST(CASE WHEN ");
             self.push_free(&mut sql);
             sql.push(" THEN 1 ELSE 0 END AS bigint), CAST(CASE WHEN lease_holder = ").bind(self.holder);
-            sql.push(" THEN 1 ELSE 0 END AS bigint), nudges FROM tandem_webhook WHERE status = 'ENABLED'");
+            sql.push(" THEN 1 ELSE 0 END AS bigint), nudges, lease_until - ");
+            push_now(&mut sql);
+            sql.push(" FROM tandem_webhook WHERE status = 'ENABLED'");
             if let Some(last) = all.last() {
                 sql.push(" AND id > ").bind(last.id.get());
             }
             sql.push(" ORDER BY id LIMIT ").bind(PAGE as i64);
             let records = self.database.query(sql).await?;
             for record in &records {
+                let (is_free, is_mine) = (record.need_int(2)? != 0, record.need_int(3)? != 0);
+                let rest = if is_free || is_mine { 0 } else { record.need_int(5)?.max(0).unsigned_abs() };
                 all.push(Listed {
                     id: WebhookId(record.need_uuid(0)?),
                     updated_at: record.need_int(1)?,
-                    is_free: record.need_int(2)? != 0,
-                    is_mine: record.need_int(3)? != 0,
+                    is_free,
+                    is_mine,
                     nudges: record.need_int(4)?,
+                    free_in: Duration::from_micros(rest),
                 });
             }
             if records.len() < PAGE {
@@ -214,6 +221,11 @@ impl Ledger {
                 failures: i32::try_from(record.need_int(4)?).unwrap_or(i32::MAX),
             },
         }))
+    }
+
+    /// Whether leases run out. An SQLite file has one process, which holds them for as long as it runs.
+    pub fn has_terms(&self) -> bool {
+        self.database.dialect() == Dialect::Postgres
     }
 
     /// Prolongs all leases of this process.

@@ -3,7 +3,8 @@
 //! - [`dispatcher`]: one worker for each webhook that this process may send for
 //! - [`reader`], [`window`], `worker`: the log → messages → attempts → outcomes
 //! - [`order`], [`pace`], [`batch`], [`sending`]: what waits for what, how fast it goes, what goes together
-//! - [`ledger`], [`row`], [`clock`]: leases, positions, deliveries and attempts in the database, and its time
+//! - [`ledger`], [`row`], [`clock`], [`term`]: leases, positions, deliveries and attempts in the database, its time, and how
+//!   long leases last
 //! - [`render`], [`group`], [`target`], [`message`], [`signature`], [`keys`]: what is sent
 //! - [`vault`]: encryption of what is secret, at rest
 //! - [`egress`], [`send`], [`failure`]: how it is sent, and where to it never is
@@ -38,6 +39,7 @@ pub mod send;
 pub mod sending;
 pub mod signature;
 pub mod target;
+pub mod term;
 #[cfg(test)]
 mod testing;
 pub mod vault;

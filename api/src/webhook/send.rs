@@ -1,8 +1,10 @@
 //! One HTTP request of a delivery.
 //!
 //! Invariants: one deadline covers DNS, connect, TLS, headers and body; redirects are never followed, no proxy is used and
-//! nothing is decompressed; at most [`MAX_RESPONSE_BYTES`] of the answer are read; a 2xx status is success whatever
+//! nothing is decompressed; at most [`MAX_RESPONSE_BYTES`] of the answer are read and kept; a 2xx status is success whatever
 //! becomes of the body after it.
+//!
+//! What a connection costs while it waits is hyper's: about 35 KiB, and up to [`MAX_HEAD_BYTES`] of a head that does not end.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +19,8 @@ use super::retry::parse_retry_after;
 
 /// How much of an answer is kept.
 pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
+/// A head that is longer ends the request. hyper says so, and reqwest offers no way to say otherwise.
+pub const MAX_HEAD_BYTES: usize = 400 * 1024;
 /// Common servers close idle connections after 5 s; a request that meets a closing connection is lost and retried.
 const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(4);
 /// As many as one webhook may have in flight. They are kept by host, and each leads to the address that was checked when it
@@ -49,7 +53,8 @@ pub struct Attempt {
     pub address: Option<String>,
     /// Why it is no success; `None` for a 2xx status.
     pub error: Option<AttemptError>,
-    /// The start of the answer, with U+FFFD in place of what is no UTF-8 and of U+0000, which databases refuse.
+    /// The start of the answer, at most [`MAX_RESPONSE_BYTES`], with U+FFFD in place of what is no UTF-8 and of U+0000, which
+    /// databases refuse.
     pub response_body: Option<String>,
     /// What the receiver asked for.
     pub retry_after: Option<Duration>,
@@ -102,8 +107,9 @@ impl Sender {
             response_body: None,
             retry_after: None,
         };
-        match self.request(Method::POST, &outbound, start + outbound.timeout).await {
-            Ok(response) => read(response, start + outbound.timeout, &mut attempt).await,
+        let deadline = start + outbound.timeout;
+        match self.request(Method::POST, outbound, deadline).await {
+            Ok(response) => read(response, deadline, &mut attempt).await,
             Err(error) => attempt.error = Some(error),
         }
         attempt.duration_ms = start.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
@@ -116,20 +122,23 @@ impl Sender {
     /// If there is no answer.
     pub async fn options(&self, outbound: &Outbound) -> Result<(StatusCode, HeaderMap), AttemptError> {
         let outbound = Outbound { body: Bytes::new(), ..outbound.clone() };
-        let response = self.request(Method::OPTIONS, &outbound, Instant::now() + outbound.timeout).await?;
+        let deadline = Instant::now() + outbound.timeout;
+        let response = self.request(Method::OPTIONS, outbound, deadline).await?;
         Ok((response.status(), response.headers().clone()))
     }
 
-    async fn request(&self, method: Method, outbound: &Outbound, deadline: Instant) -> Result<Response, AttemptError> {
+    async fn request(&self, method: Method, outbound: Outbound, deadline: Instant) -> Result<Response, AttemptError> {
         self.guard.check_literal(&outbound.url).map_err(|_| AttemptError::blocked())?;
         let scheme = Scheme::of(&outbound.url).ok_or_else(AttemptError::blocked)?;
         let client = match scheme {
             Scheme::Https => &self.https,
             Scheme::Http => &self.http,
         };
-        let request =
-            client.request(method, outbound.url.clone()).headers(outbound.headers.clone()).body(outbound.body.clone());
-        match timeout_at(deadline, request.send()).await {
+        // A builder would look through all of it again.
+        let mut request = reqwest::Request::new(method, outbound.url);
+        *request.headers_mut() = outbound.headers;
+        *request.body_mut() = Some(outbound.body.into());
+        match timeout_at(deadline, client.execute(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(AttemptError::of_request(&error, scheme == Scheme::Https)),
             Err(_) => Err(AttemptError::timeout(outbound.timeout)),
@@ -162,6 +171,8 @@ async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) 
     if attempt.error.is_some() {
         attempt.retry_after = retry_after(response.headers());
     }
+    // There may be much of them, and the body may be waited for until the deadline.
+    *response.headers_mut() = HeaderMap::new();
     let mut body = Vec::new();
     while body.len() < MAX_RESPONSE_BYTES
         && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
@@ -169,7 +180,23 @@ async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) 
         let room = MAX_RESPONSE_BYTES - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
-    attempt.response_body = Some(String::from_utf8_lossy(&body).replace('\0', "\u{fffd}"));
+    attempt.response_body = Some(text(&body));
+}
+
+/// The start of what was answered as text, no longer than it may be kept: replacements take more room than what they replace.
+fn text(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+        for char in chunk.valid().chars().chain(replaced) {
+            let char = if char == '\0' { char::REPLACEMENT_CHARACTER } else { char };
+            if text.len() + char.len_utf8() > MAX_RESPONSE_BYTES {
+                return text;
+            }
+            text.push(char);
+        }
+    }
+    text
 }
 
 /// What the receiver asks for. It says a date by its own clock, so that is the one to count from.

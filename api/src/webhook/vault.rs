@@ -3,7 +3,7 @@
 //! AES-256-GCM with a random nonce. Invariants: a sealed text opens only for the use that it was sealed for, so texts
 //! cannot be moved between rows; plain text never reaches the database; no error holds any of it.
 //!
-//! - [`unlock`]: where the key comes from, whether it is that of this database, and the sealing of what is not sealed yet
+//! - [`mod@unlock`]: where the key comes from, whether it is that of this database, and the sealing of what is not sealed yet
 //!
 //! Neighbours: `keys` seals the keys of webhooks and the values of their headers.
 

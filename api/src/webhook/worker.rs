@@ -7,9 +7,11 @@
 //! done.
 //!
 //! - `sending`: what is started, and when
+//! - `lanes`: the requests that are on their way
 //! - `recording`: what comes of it, and its commit
 //! - `retries`: what has failed before, when its time has come
 
+mod lanes;
 mod recording;
 mod retries;
 mod sending;
@@ -25,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use self::lanes::Lanes;
 use super::clock::Clock;
 use super::gauges::{Counters, Gauges};
 use super::ledger::committer::Committer;
@@ -34,8 +37,9 @@ use super::outcome::Health;
 use super::pace::Pace;
 use super::reader::{Item, Reader};
 use super::retry::Schedule;
-use super::send::{Attempt, Sender};
+use super::send::Sender;
 use super::target::Target;
+use super::term::Term;
 use super::window::{Progress, Window};
 use crate::log::Hub;
 
@@ -46,6 +50,8 @@ const EXPIRED: &str = "the next events are no longer in the log; if it is enable
 
 /// What all workers share.
 pub(super) struct Shared {
+    /// When it is over, nothing is sent.
+    pub term: Term,
     pub ledger: Ledger,
     pub committer: Committer,
     pub hub: Hub,
@@ -88,7 +94,7 @@ pub(super) struct Worker {
     busy: HashSet<DeliveryId>,
     /// Whether the last request was a retry: retries and new messages take turns.
     was_retry: bool,
-    in_flight: JoinSet<(Vec<Job>, Attempt)>,
+    in_flight: Lanes,
     window: Window,
     health: Health,
     /// Why the webhook is to be disabled with the next commit.
@@ -176,6 +182,7 @@ impl Worker {
         order: Order,
         gauges: Arc<Gauges>,
     ) -> Self {
+        let in_flight = Lanes::new(shared.sender.clone());
         Self {
             shared,
             lease: claimed.lease,
@@ -196,7 +203,7 @@ impl Worker {
             next_due: 0,
             busy: HashSet::new(),
             was_retry: false,
-            in_flight: JoinSet::new(),
+            in_flight,
             window: Window::new(claimed.progress),
             health: claimed.health,
             disable: None,
@@ -222,10 +229,11 @@ impl Worker {
             // Every arm is cancel-safe: each awaits one channel, set, timer or a future that is kept.
             tokio::select! {
                 () = self.stop.cancelled(), if !self.is_stopping => self.is_stopping = true,
-                Some(finished) = self.in_flight.join_next() => {
-                    self.finished(finished)?;
-                    while let Some(finished) = self.in_flight.try_join_next() {
-                        self.finished(finished)?;
+                ended = self.in_flight.ended(), if !self.in_flight.is_empty() => {
+                    let (jobs, attempt) = self.survived(ended)?;
+                    self.finished(jobs, attempt);
+                    while let Some((jobs, attempt)) = self.in_flight.try_ended() {
+                        self.finished(jobs, attempt);
                     }
                 }
                 batch = pending_or(&mut self.commit) => self.committed(batch)?,

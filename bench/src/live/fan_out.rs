@@ -3,10 +3,10 @@
 //!
 //! All three serve the same client in turn, so whatever else the machine does hits all of them. Of Tandem the time
 //! includes the writing: the next transaction is written while the last one is delivered. The others get their events
-//! for nothing.
+//! for nothing. What a delivery costs a server's processors is shown besides: on a busy machine it is the steadier figure.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -47,47 +47,73 @@ struct Step {
 /// Measures.
 pub async fn run(binary: &Path, place: &Place, args: &LiveArgs) -> Result<Report> {
     let title = format!("deliveries/s, {}", place.name());
-    let mut table = Table::new(&[&title, "median", "min", "max", "Tandem's ratio"]);
+    let mut table = Table::new(&[&title, "median", "min", "max", "Tandem's ratio", "ns of the server each"]);
     let mut targets = Vec::new();
-    for step in &STEPS {
+    let is_chosen = |step: &&Step| args.subscribers.is_empty() || args.subscribers.contains(&step.subscribers);
+    for step in STEPS.iter().filter(is_chosen) {
         let size = args.scaled(step.subscribers);
         let [tandem, bare, stock] = measure(binary, place, step, size, args.rounds).await?;
-        for (name, rounds) in [("Tandem", &tandem), ("bare broadcast", &bare), ("async-graphql-axum", &stock)] {
-            let ratio = format!("{:.2}", tandem.median() / rounds.median());
+        for (name, figures) in [("Tandem", &tandem), ("bare broadcast", &bare), ("async-graphql-axum", &stock)] {
+            let ratio = format!("{:.2}", tandem.rate.median() / figures.rate.median());
             let name = format!("{} subscribers, {name}", thousands(size as f64));
-            table.row([name].into_iter().chain(rounds.cells()).chain([ratio]));
+            let cost = thousands(figures.nanoseconds.median());
+            table.row([name].into_iter().chain(figures.rate.cells()).chain([ratio, cost]));
         }
         if step.is_promised {
             let pairs = [("bare broadcast", bare, LEAST_OF_BARE), ("async-graphql-axum", stock, LEAST_OF_STOCK)];
-            for (name, rounds, least) in pairs {
+            for (name, figures, least) in pairs {
                 let what = format!("deliveries/s to {size}, of {name}'s, {}", place.name());
-                let ratio = tandem.median() / rounds.median();
-                targets.push(Target::at_least(what, thousands(tandem.median()), ratio, least));
+                let ratio = tandem.rate.median() / figures.rate.median();
+                targets.push(Target::at_least(what, thousands(tandem.rate.median()), ratio, least));
             }
         }
     }
     Ok(Report { tables: vec![table], targets })
 }
 
-async fn measure(binary: &Path, place: &Place, step: &Step, size: usize, rounds: usize) -> Result<[Rounds; 3]> {
+/// Of one server, a figure for each round.
+#[derive(Default)]
+struct Figures {
+    /// Deliveries a second.
+    rate: Rounds,
+    /// Of processor time of the server, for each delivery.
+    nanoseconds: Rounds,
+}
+
+impl Figures {
+    fn push(&mut self, deliveries: f64, cost: Cost) {
+        self.rate.push(deliveries / cost.seconds);
+        self.nanoseconds.push(cost.processor.as_secs_f64() * 1e9 / deliveries);
+    }
+}
+
+/// What a round took.
+struct Cost {
+    /// Until the last delivery.
+    seconds: f64,
+    /// Of the server.
+    processor: Duration,
+}
+
+async fn measure(binary: &Path, place: &Place, step: &Step, size: usize, rounds: usize) -> Result<[Figures; 3]> {
     let mut stage = Stage::start(binary, place, &[]).await?;
     let mut ours = stage.crowd(size, Dial::default()).await?;
     let mut bare = Audience::open(Kind::Bare, size).await?;
     let mut stock = Audience::open(Kind::Stock, size).await?;
-    let mut figures = <[Rounds; 3]>::default();
+    let mut figures = <[Figures; 3]>::default();
     let mut frames = 0;
     // The first round is not counted.
     for round in 0..=rounds {
         let deliveries = (step.bursts * step.events * size) as f64;
-        let elapsed = ours_at_once(&mut stage, &mut ours, step).await?;
+        let cost = ours_at_once(&mut stage, &mut ours, step).await?;
         let events: Vec<Box<[u8]>> = (frames..ours.frames()).filter_map(|index| ours.frame(index)).collect();
         frames = ours.frames();
-        let bare_elapsed = bare.all_at_once(&events).await?;
+        let bare_cost = bare.all_at_once(&events).await?;
         let payloads = events.iter().map(|frame| change(frame).map(Into::into)).collect::<Result<Vec<Box<[u8]>>>>()?;
-        let stock_elapsed = stock.all_at_once(&payloads).await?;
+        let stock_cost = stock.all_at_once(&payloads).await?;
         if round > 0 {
-            for (rounds, elapsed) in figures.iter_mut().zip([elapsed, bare_elapsed, stock_elapsed]) {
-                rounds.push(deliveries / elapsed);
+            for (figures, cost) in figures.iter_mut().zip([cost, bare_cost, stock_cost]) {
+                figures.push(deliveries, cost);
             }
         }
     }
@@ -97,9 +123,10 @@ async fn measure(binary: &Path, place: &Place, step: &Step, size: usize, rounds:
     Ok(figures)
 }
 
-/// Seconds from the first request to the last delivery.
-async fn ours_at_once(stage: &mut Stage, crowd: &mut Crowd, step: &Step) -> Result<f64> {
+/// From the first request to the last delivery.
+async fn ours_at_once(stage: &mut Stage, crowd: &mut Crowd, step: &Step) -> Result<Cost> {
     let before = crowd.frames();
+    let used = stage.tandem.server.usage()?.processor;
     let started = Instant::now();
     for burst in 0..step.bursts {
         if let Some(behind) = burst.checked_sub(AHEAD) {
@@ -108,7 +135,8 @@ async fn ours_at_once(stage: &mut Stage, crowd: &mut Crowd, step: &Step) -> Resu
         stage.burst(step.events).await?;
     }
     let last = crowd.everybody_has(before + step.bursts * step.events).await?;
-    Ok((last - started).as_secs_f64())
+    let processor = stage.tandem.server.usage()?.processor - used;
+    Ok(Cost { seconds: (last - started).as_secs_f64(), processor })
 }
 
 /// The value of the subscription's field in a frame of Tandem's.
@@ -138,12 +166,14 @@ impl Audience {
         Ok(Self { rival, crowd })
     }
 
-    /// Seconds until everybody has received all of it.
-    async fn all_at_once(&mut self, messages: &[Box<[u8]>]) -> Result<f64> {
+    /// Until everybody has received all of it.
+    async fn all_at_once(&mut self, messages: &[Box<[u8]>]) -> Result<Cost> {
         let before = self.crowd.frames();
+        let used = self.rival.usage()?.processor;
         let started = Instant::now();
         self.rival.publish(messages).await?;
         let last = self.crowd.everybody_has(before + messages.len()).await?;
-        Ok((last - started).as_secs_f64())
+        let processor = self.rival.usage()?.processor - used;
+        Ok(Cost { seconds: (last - started).as_secs_f64(), processor })
     }
 }

@@ -16,7 +16,7 @@ mod groups;
 mod idle;
 mod latency;
 mod slow;
-mod stage;
+pub mod stage;
 mod storm;
 
 use std::path::Path;
@@ -61,6 +61,9 @@ pub struct LiveArgs {
     /// Of the number of subscribers that the targets are about; less makes a rehearsal.
     #[arg(long, default_value_t = 1.0)]
     pub share: f64,
+    /// Of the steps of `fan-out` only those with so many subscribers; may be repeated.
+    #[arg(long)]
+    pub subscribers: Vec<usize>,
 }
 
 impl LiveArgs {

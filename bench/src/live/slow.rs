@@ -18,21 +18,21 @@ use crate::target::Target;
 const SUBSCRIBE: &str =
     "subscription($after: String) { productChanged(after: $after) { kind cursor after { id sku tags version } } }";
 const SUBSCRIBERS: usize = 1_000;
-const SLOW_SHARE: usize = 10;
+const SLOW: usize = SUBSCRIBERS / 10;
 /// Large events fill the buffers of the system soon.
 const PADDING_BYTES: usize = 12 * 1024;
 const WRITES_PER_SECOND: u64 = 20;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Of what it was.
 const MOST: f64 = 1.2;
-/// The ring of the hub (128 MiB), and for each slow one what is collected before a flush (256 KiB).
-const MOST_GROWTH_MEBIBYTES: f64 = 128.0 + 0.25 * (SUBSCRIBERS / SLOW_SHARE) as f64;
+/// The ring of the hub (128 MiB), and for each slow one what is collected before it is written (128 KiB and one event).
+const MOST_GROWTH_MEBIBYTES: f64 = 128.0 + (128 + PADDING_BYTES / 1024) as f64 / 1024.0 * SLOW as f64;
 
 /// Measures.
 pub async fn run(binary: &Path, place: &Place, args: &LiveArgs) -> Result<Report> {
     let timeout = format!("{}ms", WRITE_TIMEOUT.as_millis());
     let mut stage = Stage::start(binary, place, &["--live-write-timeout", &timeout]).await?;
-    let (size, slow_size) = (args.scaled(SUBSCRIBERS), args.scaled(SUBSCRIBERS / SLOW_SHARE));
+    let (size, slow_size) = (args.scaled(SUBSCRIBERS), args.scaled(SLOW));
     let mut others = stage.crowd_asking(SUBSCRIBE, size - slow_size, Dial::default()).await?;
     let dial = Dial { is_far: true, ..Dial::default() };
     let mut slow = stage.crowd_asking(SUBSCRIBE, slow_size, dial).await?;

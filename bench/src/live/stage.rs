@@ -72,6 +72,11 @@ impl Stage {
         Ok(ids)
     }
 
+    /// Another connection of the one who may write.
+    pub async fn client(&self) -> Result<Client> {
+        self.tandem.client(&self.authorization).await
+    }
+
     /// Asks something of the API.
     pub async fn ask(&mut self, query: &str, variables: Value) -> Result<Value> {
         self.client.ask(query, variables).await

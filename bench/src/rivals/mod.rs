@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::process::{self, Server};
+use crate::usage::Usage;
 
 /// Everybody is there sooner.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,6 +82,11 @@ impl Rival {
             lines.push(b'\n');
         }
         Ok(self.control.write_all(&lines).await?)
+    }
+
+    /// What it costs.
+    pub fn usage(&self) -> Result<Usage> {
+        self.server.usage()
     }
 
     /// Waits until so many are subscribed.

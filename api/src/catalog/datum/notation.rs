@@ -135,7 +135,8 @@ pub(super) fn format_decimal(units: i64, scale: u8) -> String {
     String::from_utf8(text).expect("digits and marks are text")
 }
 
-pub(super) fn write_decimal(out: &mut Vec<u8>, units: i64, scale: u8) {
+/// Writes a decimal of so many units of its last digit.
+pub fn write_decimal(out: &mut Vec<u8>, units: i64, scale: u8) {
     if units < 0 {
         out.push(b'-');
     }

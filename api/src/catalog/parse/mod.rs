@@ -3,12 +3,14 @@
 //! Three passes, each of which goes on where it can, so that one run reports all problems:
 //!
 //! 1. [`syntax`]: text → types, fields, directives and values with their places. If the text is no GraphQL, this is all.
-//! 2. [`declare`], [`draft`]: which names there are ([`reserved`] says which cannot be), and what each field holds.
+//! 2. [`declare`], [`draft`]: which names there are ([`reserved`] says which cannot be, [`collisions`] which
+//!    would meet), and what each field holds.
 //! 3. [`constraint`], [`keys`], [`access`], [`rows`]: what the directives say about those fields.
 //!
 //! What depends on something that has already been reported is not reported again: it is skipped.
 
 mod access;
+mod collisions;
 mod constraint;
 mod declare;
 mod draft;
@@ -52,7 +54,7 @@ pub fn parse(file_name: &str, source: &str) -> Result<Catalog, Diagnostics> {
     if declared.resources.is_empty() && report.is_empty() {
         report.error_help(start, "the file declares no resource", "write: type Product @resource { name: String! }");
     }
-    reserved::check_collisions(&declared, &mut report);
+    collisions::check(&declared, &mut report);
     let draft = Draft::new(declared, &mut report);
     let parts: Vec<_> = draft.resources().map(|(id, _)| ResourceParts::read(&draft, id, &mut report)).collect();
     let access: Vec<_> = parts.iter().map(|parts| &parts.access).collect();

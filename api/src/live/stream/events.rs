@@ -24,10 +24,8 @@ use crate::schema::ErrorCode;
 
 /// The id of an operation that has its stream for itself.
 pub(super) const ONLY: &str = "";
-/// Outputs that are written into one piece of the body.
-const MAX_COALESCED_OUTPUTS: usize = 64;
-/// Bytes after which a piece is given away even if there are fewer.
-const MAX_COALESCED_BYTES: usize = 256 << 10;
+/// Bytes after which a piece of the body is given away, even if there is more.
+const MAX_COALESCED_BYTES: usize = 64 << 10;
 
 /// The operations of a stream, and whose they are. Other requests may add some while the body is written.
 pub(super) struct Channel {
@@ -201,12 +199,10 @@ impl Events {
             self.principal = Arc::clone(&state.principal);
             self.pulse.end_with(&self.principal);
         }
-        let mut outputs = 0;
-        // Not every output is written, and nothing would wake this task if it left ready ones behind without a byte.
-        while out.is_empty() || (outputs < MAX_COALESCED_OUTPUTS && out.len() < MAX_COALESCED_BYTES) {
+        // Not every output is written, so only bytes count: nothing would wake this task if it left ready ones behind.
+        while out.len() < MAX_COALESCED_BYTES {
             let Poll::Ready((id, output)) = state.operations.poll_next(context) else { return };
             self.framing.output(&id, &output, out);
-            outputs += 1;
             if output.is_last() && self.framing.ends_with_operation() {
                 self.is_over = true;
                 return;

@@ -32,7 +32,11 @@ impl Parts {
     pub(super) fn output(&mut self, output: &Output, out: &mut Vec<u8>) {
         match output {
             Output::Started(_) => {}
-            Output::Next(payload) => self.part(&[b"{\"payload\":", payload.body().as_bytes(), b"}"], out),
+            Output::Next(payloads) => {
+                for payload in payloads.as_slice() {
+                    self.part(&[b"{\"payload\":", payload.body().as_bytes(), b"}"], out);
+                }
+            }
             Output::Error(errors) => {
                 self.part(&[b"{\"payload\":null,\"errors\":", errors, b"}"], out);
                 self.end(out);

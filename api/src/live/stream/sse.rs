@@ -18,7 +18,7 @@ pub(super) fn output(output: &Output, out: &mut Vec<u8>) {
             id(cursor, out);
             out.push(b'\n');
         }
-        Output::Next(payload) => shared(payload, b"", b"", out),
+        Output::Next(payloads) => payloads.as_slice().iter().for_each(|payload| shared(payload, b"", b"", out)),
         Output::Error(errors) => {
             next(&[b"{\"errors\":", errors, b"}"], out);
             complete(&[], out);
@@ -33,9 +33,9 @@ pub(super) fn shared_output(id: &str, output: &Output, out: &mut Vec<u8>) {
     write_text(&mut start, id);
     match output {
         Output::Started(_) => {}
-        Output::Next(payload) => {
+        Output::Next(payloads) => {
             start.extend_from_slice(b",\"payload\":");
-            shared(payload, &start, b"}", out);
+            payloads.as_slice().iter().for_each(|payload| shared(payload, &start, b"}", out));
         }
         Output::Error(errors) => {
             next(&[&start, b",\"payload\":{\"errors\":", errors, b"}}"], out);

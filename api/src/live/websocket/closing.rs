@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tungstenite::Error;
+use tungstenite::error::CapacityError;
+use tungstenite::protocol::CloseFrame;
+
+use super::wire::Wire;
 
 /// How long a client may take to answer a close frame.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,30 +31,31 @@ impl End {
     }
 
     /// For a frame that could not be read.
-    pub(super) fn unreadable(error: &axum::Error) -> Self {
-        // The type of the error is not public; a test holds this text.
-        if error.to_string().contains("Message too long") {
-            Self::close(1009, "Message too big")
-        } else {
-            tracing::debug!(%error, "a WebSocket ended with an error");
-            Self::close(1002, "Protocol error")
+    pub(super) fn unreadable(error: &Error) -> Self {
+        match error {
+            Error::Capacity(CapacityError::MessageTooLong { .. }) => Self::close(1009, "Message too big"),
+            Error::Utf8(_) => Self::close(1007, "Text must be UTF-8"),
+            error => {
+                tracing::debug!(%error, "a WebSocket ended with an error");
+                Self::close(1002, "Protocol error")
+            }
         }
     }
 
     /// Says goodbye, if there is something to say.
-    pub(super) async fn carry_out(self, mut socket: WebSocket) {
+    pub(super) async fn carry_out<I: AsyncRead + AsyncWrite + Unpin>(self, mut wire: Wire<I>) {
         let Self::Close(code, reason) = self else { return };
         tracing::debug!(code, %reason, "closing a WebSocket");
         let mut end = reason.len().min(MAX_REASON_BYTES);
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
-        let frame = CloseFrame { code, reason: reason[..end].into() };
+        wire.close(CloseFrame { code: code.into(), reason: reason[..end].into() });
         let goodbye = async {
-            socket.send(Message::Close(Some(frame))).await?;
+            wire.flush(CLOSE_TIMEOUT).await?;
             // To leave while the client still sends would reset the connection, and could take the close frame with it.
-            while let Some(Ok(_)) = socket.next().await {}
-            Ok::<_, axum::Error>(())
+            while let Some(Ok(_)) = wire.next().await {}
+            Ok::<_, std::io::Error>(())
         };
         let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
     }

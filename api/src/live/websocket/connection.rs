@@ -1,24 +1,23 @@
 //! One socket, from its opening to its end, in one task.
 //!
-//! The task waits for whichever comes first: a message of the client, an output of an operation, a beat of its pulse.
-//! Everything that is written goes through [`Connection::feed`], which waits until the socket takes it; meanwhile nothing
-//! else of this socket goes on, and after `live_write_timeout` without progress it is closed as too slow. So there is no
-//! queue that could grow.
+//! The task waits for whichever comes first: a message of the client, an output of an operation, a beat of its pulse. What
+//! is to be said then is put among the frames, and [`Connection::flush`] waits until the socket has taken it; meanwhile
+//! nothing else of this socket goes on, and after `live_write_timeout` without progress it is closed as too slow. So there
+//! is no queue that could grow.
 
 use std::borrow::Cow;
-use std::pin::pin;
+use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 
-use axum::extract::ws::{Message, WebSocket};
-use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, poll};
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tungstenite::{Error, Message};
 
 use super::closing::{CLOSE_TIMEOUT, End};
 use super::message::ClientMessage;
 use super::session::Session;
+use super::wire::Wire;
 use super::{Subprotocol, legacy, transport_ws};
 use crate::auth::Principal;
 use crate::live::operation::Output;
@@ -28,14 +27,13 @@ use crate::live::{Executor, Live, Problem, Seat, shown};
 use crate::log::CursorText;
 use crate::schema::{ErrorCode, Request};
 
-/// Frames that are put into the buffer of the socket before it is flushed.
-const MAX_COALESCED_FRAMES: usize = 64;
-/// Bytes after which it is flushed even if there are fewer frames.
-const MAX_COALESCED_BYTES: usize = 256 << 10;
+/// Bytes of frames after which no further output is taken before they are written.
+const MAX_COALESCED_BYTES: usize = 64 << 10;
+
 /// One socket.
-struct Connection<E> {
+struct Connection<E, I> {
     live: Arc<Live<E>>,
-    socket: WebSocket,
+    wire: Wire<I>,
     subprotocol: Subprotocol,
     session: Session,
     operations: Operations,
@@ -46,29 +44,28 @@ struct Connection<E> {
     heard_at: Instant,
 }
 
-/// Runs a socket that `principal` has opened, to its end.
-pub(super) async fn run<E: Executor>(live: Arc<Live<E>>, socket: WebSocket, principal: Arc<Principal>, seat: Seat) {
-    let spoken = socket.protocol().and_then(|name| Subprotocol::named(name.as_bytes()));
-    let Some(subprotocol) = spoken else {
-        return End::close(4406, "Subprotocol not acceptable").carry_out(socket).await;
+/// Runs a socket that `principal` has opened, to its end. Without a subprotocol in common there is nothing to run.
+pub(super) async fn run<E: Executor, I: AsyncRead + AsyncWrite + Unpin>(
+    live: Arc<Live<E>>,
+    wire: Wire<I>,
+    subprotocol: Option<Subprotocol>,
+    principal: Arc<Principal>,
+    seat: Seat,
+) {
+    let Some(subprotocol) = subprotocol else {
+        return End::close(4406, "Subprotocol not acceptable").carry_out(wire).await;
     };
-    let mut connection = Connection::new(live, socket, subprotocol, principal, seat);
+    let mut connection = Connection::new(live, wire, subprotocol, Session::new(principal, seat));
     let end = connection.serve().await;
     // What runs is dropped before the goodbye, which may take a while. The session holds the seat until then.
-    let Connection { socket, session, operations, .. } = connection;
+    let Connection { wire, session, operations, .. } = connection;
     drop(operations);
-    end.carry_out(socket).await;
+    end.carry_out(wire).await;
     drop(session);
 }
 
-impl<E: Executor> Connection<E> {
-    fn new(
-        live: Arc<Live<E>>,
-        socket: WebSocket,
-        subprotocol: Subprotocol,
-        principal: Arc<Principal>,
-        seat: Seat,
-    ) -> Self {
+impl<E: Executor, I: AsyncRead + AsyncWrite + Unpin> Connection<E, I> {
+    fn new(live: Arc<Live<E>>, wire: Wire<I>, subprotocol: Subprotocol, session: Session) -> Self {
         let keepalive = match subprotocol {
             Subprotocol::TransportWs => live.settings.live_keepalive,
             Subprotocol::Legacy => live.settings.live_keepalive.min(legacy::MAX_KEEPALIVE),
@@ -76,13 +73,13 @@ impl<E: Executor> Connection<E> {
         let mut pulse = live.pulse(keepalive);
         pulse.open_until(Some(Instant::now() + live.settings.ws_init_timeout));
         Self {
-            session: Session::new(principal, seat),
+            session,
             operations: Operations::default(),
             pulse,
             last_cursor: None,
             heard_at: Instant::now(),
             live,
-            socket,
+            wire,
             subprotocol,
         }
     }
@@ -92,9 +89,12 @@ impl<E: Executor> Connection<E> {
             // Every arm can be dropped without loss: messages stay in the socket, outputs in their streams.
             let turn = tokio::select! {
                 // In a box, because it takes far more memory than to wait, and clients say little.
-                message = self.socket.next() => Box::pin(self.receive(message)).await,
-                (id, output) = self.operations.next() => self.send_coalesced(id, output).await,
-                beat = self.pulse.beat() => self.on_beat(beat).await,
+                message = self.wire.next() => Box::pin(self.receive(message)).await,
+                (id, output) = self.operations.next() => {
+                    self.take_coalesced(id, output);
+                    Ok(())
+                }
+                beat = self.pulse.beat() => self.on_beat(beat),
             };
             let turn = match turn {
                 Ok(()) => self.flush().await,
@@ -106,50 +106,55 @@ impl<E: Executor> Connection<E> {
         }
     }
 
-    async fn on_beat(&mut self, beat: Beat) -> Result<(), End> {
+    fn on_beat(&mut self, beat: Beat) -> Result<(), End> {
         match beat {
             Beat::Drain => Err(End::close(1012, "Service restart")),
             Beat::Expired => {
                 const REASON: &str = "Forbidden: the token has expired";
                 if self.subprotocol == Subprotocol::Legacy {
-                    self.feed(legacy::connection_error(REASON)).await?;
+                    legacy::connection_error(REASON, &mut self.wire.frames);
                 }
                 Err(End::close(4403, REASON))
             }
             Beat::OpeningTimeout => Err(End::close(4408, "Connection initialisation timeout")),
-            Beat::Freshness => self.say_freshness().await,
+            Beat::Freshness => {
+                self.say_freshness();
+                Ok(())
+            }
             Beat::KeepAlive => {
                 if self.heard_at.elapsed() >= 2 * self.live.settings.live_keepalive {
                     tracing::debug!("dropping a WebSocket that answers no pings");
                     return Err(End::Gone);
                 }
-                self.feed(Message::Ping(Bytes::new())).await?;
+                self.wire.ping();
                 match (self.subprotocol, self.pulse.stale_since()) {
-                    (_, Some(_)) => self.say_freshness().await,
-                    (Subprotocol::Legacy, None) if self.session.is_open() => self.feed(legacy::keep_alive(None)).await,
-                    (Subprotocol::Legacy | Subprotocol::TransportWs, None) => Ok(()),
+                    (_, Some(_)) => self.say_freshness(),
+                    (Subprotocol::Legacy, None) if self.session.is_open() => {
+                        legacy::keep_alive(None, &mut self.wire.frames);
+                    }
+                    (Subprotocol::Legacy | Subprotocol::TransportWs, None) => {}
                 }
+                Ok(())
             }
         }
     }
 
     /// Says whether what the client has may be stale, once the connection is open.
-    async fn say_freshness(&mut self) -> Result<(), End> {
+    fn say_freshness(&mut self) {
         if !self.session.is_open() {
-            return Ok(());
+            return;
         }
         let payload = match self.pulse.stale_since() {
             Some(since) => json!({ "stale": true, "since": shown(since) }),
             None => json!({ "stale": false }),
         };
-        self.feed(match self.subprotocol {
-            Subprotocol::TransportWs => transport_ws::ping(&payload),
-            Subprotocol::Legacy => legacy::keep_alive(Some(&payload)),
-        })
-        .await
+        match self.subprotocol {
+            Subprotocol::TransportWs => transport_ws::ping(&payload, &mut self.wire.frames),
+            Subprotocol::Legacy => legacy::keep_alive(Some(&payload), &mut self.wire.frames),
+        }
     }
 
-    async fn receive(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
         let message = match message {
             None => return Err(End::Gone),
             Some(Err(error)) => return Err(End::unreadable(&error)),
@@ -159,36 +164,38 @@ impl<E: Executor> Connection<E> {
         match message {
             Message::Text(text) => match self.subprotocol.parse(&text) {
                 Ok(message) => self.handle(message).await,
-                Err(reason) => self.malformed(reason).await,
+                Err(reason) => self.malformed(reason),
             },
-            Message::Binary(_) => self.malformed("messages must be text frames").await,
-            // The pong is already in the buffer.
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Binary(_) => self.malformed("messages must be text frames"),
+            // The next flush writes the pong. Frames of no message are never given.
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
             Message::Close(_) => {
-                // Sends the answer to the close frame.
-                let _ = timeout(CLOSE_TIMEOUT, self.socket.flush()).await;
+                // Writes the answer to the close frame.
+                let _ = self.wire.flush(CLOSE_TIMEOUT).await;
                 Err(End::Gone)
             }
         }
     }
 
-    async fn malformed(&mut self, reason: &'static str) -> Result<(), End> {
+    fn malformed(&mut self, reason: &'static str) -> Result<(), End> {
         match self.subprotocol {
             Subprotocol::TransportWs => Err(End::close(4400, reason)),
-            Subprotocol::Legacy => self.feed(legacy::connection_error(reason)).await,
+            Subprotocol::Legacy => {
+                legacy::connection_error(reason, &mut self.wire.frames);
+                Ok(())
+            }
         }
     }
 
     async fn handle(&mut self, message: ClientMessage) -> Result<(), End> {
         match message {
             ClientMessage::Init(payload) => self.init(&payload).await,
-            ClientMessage::Start { id, request } => self.start(id, request).await,
+            ClientMessage::Start { id, request } => self.start(id, request),
             ClientMessage::Stop { id } => {
-                let was_running = self.operations.stop(&id);
-                match self.subprotocol.output(&id, &Output::Complete) {
-                    Some(echo) if self.subprotocol == Subprotocol::Legacy && was_running => self.feed(echo).await,
-                    _ => Ok(()),
+                if self.operations.stop(&id) && self.subprotocol == Subprotocol::Legacy {
+                    self.subprotocol.output(&id, &Output::Complete, &mut self.wire.frames);
                 }
+                Ok(())
             }
             ClientMessage::Ping(payload) => self.ping(payload).await,
             ClientMessage::Pong => Ok(()),
@@ -205,31 +212,34 @@ impl<E: Executor> Connection<E> {
         } else {
             match self.session.open(&self.live, payload).await {
                 Ok(principal) => self.pulse.end_with(principal),
-                Err((code, reason)) => return Err(self.refused(code, reason).await?),
+                Err((code, reason)) => return Err(self.refused(code, reason)),
             }
             self.pulse.open_until(None);
         }
         match self.subprotocol {
-            Subprotocol::TransportWs => self.feed(transport_ws::connection_ack()).await?,
+            Subprotocol::TransportWs => transport_ws::connection_ack(&mut self.wire.frames),
             Subprotocol::Legacy => {
-                self.feed(legacy::connection_ack()).await?;
-                self.feed(legacy::keep_alive(None)).await?;
+                legacy::connection_ack(&mut self.wire.frames);
+                legacy::keep_alive(None, &mut self.wire.frames);
             }
         }
-        if self.pulse.stale_since().is_some() { self.say_freshness().await } else { Ok(()) }
+        if self.pulse.stale_since().is_some() {
+            self.say_freshness();
+        }
+        Ok(())
     }
 
-    async fn refused(&mut self, code: u16, reason: Cow<'static, str>) -> Result<End, End> {
+    fn refused(&mut self, code: u16, reason: Cow<'static, str>) -> End {
         if self.subprotocol == Subprotocol::Legacy {
-            self.feed(legacy::connection_error(&reason)).await?;
+            legacy::connection_error(&reason, &mut self.wire.frames);
         }
-        Ok(End::close(code, reason))
+        End::close(code, reason)
     }
 
     /// Goes on with the rights of the token in the payload, if there is one.
     async fn renew(&mut self, payload: &Map<String, Value>) -> Result<bool, End> {
         match self.session.renew(&self.live, payload).await {
-            Err((code, reason)) => Err(self.refused(code, reason).await?),
+            Err((code, reason)) => Err(self.refused(code, reason)),
             Ok(None) => Ok(false),
             Ok(Some(principal)) => {
                 self.pulse.end_with(principal);
@@ -253,16 +263,18 @@ impl<E: Executor> Connection<E> {
             }
             _ => payload,
         };
-        self.feed(transport_ws::pong(pong)).await
+        transport_ws::pong(pong, &mut self.wire.frames);
+        Ok(())
     }
 
-    async fn start(&mut self, id: String, request: Request) -> Result<(), End> {
+    fn start(&mut self, id: String, request: Request) -> Result<(), End> {
         let Some(principal) = self.session.principal() else {
             return match self.subprotocol {
                 Subprotocol::TransportWs => Err(End::close(4401, "Unauthorized")),
                 Subprotocol::Legacy => {
                     let problem = Problem::new(ErrorCode::Unauthenticated, "connection_init must come first");
-                    self.refuse(&id, &problem).await
+                    self.refuse(&id, &problem);
+                    Ok(())
                 }
             };
         };
@@ -277,65 +289,43 @@ impl<E: Executor> Connection<E> {
         let limit = self.live.settings.live_max_operations;
         if self.operations.len() >= limit as usize {
             let message = format!("this connection already has {limit} operations");
-            return self.refuse(&id, &Problem::new(ErrorCode::RateLimited, message)).await;
+            self.refuse(&id, &Problem::new(ErrorCode::RateLimited, message));
+            return Ok(());
         }
         let terms = Terms { executor: &self.live.executor, principal, limit: self.live.request_timeout };
         self.operations.start(id.into(), request, &terms);
         Ok(())
     }
 
-    async fn refuse(&mut self, id: &str, problem: &Problem) -> Result<(), End> {
+    fn refuse(&mut self, id: &str, problem: &Problem) {
         let error = Output::Error(problem.errors().to_string().into());
-        match self.subprotocol.output(id, &error) {
-            Some(message) => self.feed(message).await,
-            None => Ok(()),
-        }
+        self.subprotocol.output(id, &error, &mut self.wire.frames);
     }
 
-    /// Sends an output of an operation, and those that are ready by then.
-    async fn send_coalesced(&mut self, mut id: Arc<str>, mut output: Output) -> Result<(), End> {
-        let (mut fed_frames, mut fed_bytes) = (0, 0);
+    /// Takes an output of an operation, and those that are ready by now, to be written together.
+    fn take_coalesced(&mut self, mut id: Arc<str>, mut output: Output) {
         loop {
-            if let Some(message) = self.subprotocol.output(&id, &output) {
-                fed_frames += 1;
-                fed_bytes += message_bytes(&message);
-                self.feed(message).await?;
-            }
+            self.subprotocol.output(&id, &output, &mut self.wire.frames);
             if let Some(cursor) = output.cursor() {
                 self.last_cursor = Some((id, cursor));
             }
-            // An output that was taken must be sent, so none is taken once this is full.
-            if fed_frames >= MAX_COALESCED_FRAMES || fed_bytes >= MAX_COALESCED_BYTES {
-                return Ok(());
+            // An output that was taken must be sent, so none is taken once there is enough.
+            if self.wire.frames.waiting().len() >= MAX_COALESCED_BYTES {
+                return;
             }
             match self.operations.next_ready() {
                 Some(next) => (id, output) = next,
-                None => return Ok(()),
+                None => return,
             }
         }
     }
 
-    async fn feed(&mut self, message: Message) -> Result<(), End> {
-        let mut feeding = pin!(self.socket.feed(message));
-        // Nearly always there is room, and no timer is needed.
-        let outcome = match poll!(&mut feeding) {
-            Poll::Ready(outcome) => Ok(outcome),
-            Poll::Pending => timeout(self.live.settings.live_write_timeout, feeding).await,
-        };
-        self.written(outcome)
-    }
-
     async fn flush(&mut self) -> Result<(), End> {
-        let outcome = timeout(self.live.settings.live_write_timeout, self.socket.flush()).await;
-        self.written(outcome)
-    }
-
-    fn written(&self, outcome: Result<Result<(), axum::Error>, tokio::time::error::Elapsed>) -> Result<(), End> {
-        match outcome {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(self.too_slow()),
-        }
+        let outcome = self.wire.flush(self.live.settings.live_write_timeout).await;
+        outcome.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => self.too_slow(),
+            _ => End::Gone,
+        })
     }
 
     /// The reason names the cursor if there is one operation alone; with several, each goes on after its own last one.
@@ -347,13 +337,5 @@ impl<E: Executor> Connection<E> {
             }
             _ => End::close(1013, "Too slow; continue each operation after its last cursor"),
         }
-    }
-}
-
-fn message_bytes(message: &Message) -> usize {
-    match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
-        Message::Close(_) => 0,
     }
 }

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::Message;
 use serde_json::{Value, json};
 
-use super::message::{ClientMessage, Raw, frame, notice};
+use super::frames::Frames;
+use super::message::{ClientMessage, Raw, about, notice, responses};
 use crate::live::operation::Output;
 
 /// As clients name it.
@@ -30,13 +30,13 @@ pub(super) fn parse(text: &str) -> Result<ClientMessage, &'static str> {
     }
 }
 
-/// What an output is on the wire.
-pub(super) fn output(id: &str, output: &Output) -> Option<Message> {
+/// Adds what an output is on the wire, if the client is told of it.
+pub(super) fn output(id: &str, output: &Output, frames: &mut Frames) {
     match output {
-        Output::Started(_) => None,
-        Output::Next(payload) => Some(frame("data", id, Some(payload.body()))),
-        Output::Error(errors) => Some(frame("error", id, Some(&error(errors).to_string()))),
-        Output::Complete => Some(frame("complete", id, None)),
+        Output::Started(_) => {}
+        Output::Next(payloads) => responses("data", id, payloads, frames),
+        Output::Error(errors) => about("error", id, Some(error(errors).to_string().as_bytes()), frames),
+        Output::Complete => about("complete", id, None, frames),
     }
 }
 
@@ -52,18 +52,18 @@ fn error(errors: &[u8]) -> Value {
 }
 
 /// The answer to `connection_init`.
-pub(super) fn connection_ack() -> Message {
-    notice("connection_ack", None)
+pub(super) fn connection_ack(frames: &mut Frames) {
+    notice("connection_ack", None, frames);
 }
 
 /// What is wrong with the connection, or with a message that cannot be read.
-pub(super) fn connection_error(message: &str) -> Message {
-    notice("connection_error", Some(&json!({ "message": message })))
+pub(super) fn connection_error(message: &str, frames: &mut Frames) {
+    notice("connection_error", Some(&json!({ "message": message })), frames);
 }
 
 /// A sign of life; the payload is what the server says about itself, which clients may leave unread.
-pub(super) fn keep_alive(payload: Option<&Value>) -> Message {
-    notice("ka", payload)
+pub(super) fn keep_alive(payload: Option<&Value>, frames: &mut Frames) {
+    notice("ka", payload, frames);
 }
 
 #[cfg(test)]
@@ -97,7 +97,9 @@ mod tests {
     #[test]
     fn an_error_is_an_object() {
         let text = |errors: &'static str| {
-            output("1", &Output::Error(errors.as_bytes().into())).unwrap().to_text().unwrap().to_owned()
+            let mut frames = Frames::default();
+            output("1", &Output::Error(errors.as_bytes().into()), &mut frames);
+            frames.short_texts().concat()
         };
         assert_eq!(text(r#"[{"message":"a"}]"#), r#"{"id":"1","type":"error","payload":{"message":"a"}}"#);
         assert_eq!(

@@ -1,11 +1,11 @@
 //! What the messages of both subprotocols have in common: JSON objects with `type`, and perhaps `id` and `payload`.
 
-use axum::extract::ws::Message;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::frames::Frames;
 use crate::catalog::datum::write_text;
-use crate::schema::Request;
+use crate::schema::{Payloads, Request};
 
 /// What a client may say.
 #[derive(Debug)]
@@ -97,48 +97,75 @@ fn request(mut payload: Map<String, Value>) -> Result<Request, &'static str> {
     })
 }
 
-/// A message about an operation; `payload` is JSON.
-pub(super) fn frame(kind: &str, id: &str, payload: Option<&str>) -> Message {
-    let mut start = Vec::with_capacity(id.len() + kind.len() + 40 + payload.map_or(0, str::len));
+/// Adds a message about an operation; `payload` is JSON.
+pub(super) fn about(kind: &str, id: &str, payload: Option<&[u8]>, frames: &mut Frames) {
+    let start = start(kind, id);
+    match payload {
+        Some(payload) => frames.text(&[&start, PAYLOAD, payload, b"}"]),
+        None => frames.text(&[&start, b"}"]),
+    }
+}
+
+/// Adds a message for each response of an operation.
+pub(super) fn responses(kind: &str, id: &str, payloads: &Payloads, frames: &mut Frames) {
+    let mut start = start(kind, id);
+    start.extend_from_slice(PAYLOAD);
+    let payloads = payloads.as_slice();
+    let bodies = payloads.iter().map(|payload| payload.body().len()).sum::<usize>();
+    frames.reserve(payloads.len(), bodies + payloads.len() * (start.len() + 1));
+    for payload in payloads {
+        frames.text(&[&start, payload.body().as_bytes(), b"}"]);
+    }
+}
+
+const PAYLOAD: &[u8] = b",\"payload\":";
+
+fn start(kind: &str, id: &str) -> Vec<u8> {
+    let mut start = Vec::with_capacity(id.len() + kind.len() + 40);
     start.extend_from_slice(b"{\"id\":");
     write_text(&mut start, id);
     start.extend_from_slice(b",\"type\":\"");
     start.extend_from_slice(kind.as_bytes());
     start.push(b'"');
-    // Only the start is looked at again: the payload, which may go to very many, is known to be text.
-    let mut frame = String::from_utf8(start).expect("what was text is text");
-    if let Some(payload) = payload {
-        frame.push_str(",\"payload\":");
-        frame.push_str(payload);
-    }
-    frame.push('}');
-    Message::Text(frame.into())
+    start
 }
 
-/// JSON as text.
-pub(super) fn text(json: &[u8]) -> &str {
-    std::str::from_utf8(json).expect("JSON is text")
-}
-
-/// A message about the connection.
-pub(super) fn notice(kind: &str, payload: Option<&Value>) -> Message {
-    Message::Text(match payload {
-        None => format!(r#"{{"type":"{kind}"}}"#).into(),
-        Some(payload) => format!(r#"{{"type":"{kind}","payload":{payload}}}"#).into(),
-    })
+/// Adds a message about the connection.
+pub(super) fn notice(kind: &str, payload: Option<&Value>, frames: &mut Frames) {
+    let text = match payload {
+        None => format!(r#"{{"type":"{kind}"}}"#),
+        Some(payload) => format!(r#"{{"type":"{kind}","payload":{payload}}}"#),
+    };
+    frames.text(&[text.as_bytes()]);
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::log::CursorText;
+    use crate::schema::Payload;
 
     #[test]
     fn frames_hold_the_payload_byte_for_byte() {
-        let text = |message: Message| message.to_text().unwrap().to_owned();
-        let next = frame("next", "a\"b", Some(r#"{"data": 1.0}"#));
-        assert_eq!(text(next), r#"{"id":"a\"b","type":"next","payload":{"data": 1.0}}"#);
-        assert_eq!(text(frame("complete", "1", None)), r#"{"id":"1","type":"complete"}"#);
-        assert_eq!(text(notice("ka", None)), r#"{"type":"ka"}"#);
-        assert_eq!(text(notice("pong", Some(&Value::Bool(true)))), r#"{"type":"pong","payload":true}"#);
+        let mut frames = Frames::default();
+        let bodies = [r#"{"data": 1.0}"#, "{}", "{\n}"];
+        let shared: Arc<[Payload]> =
+            bodies.map(|body| Payload::of_subscription(body.into(), CursorText::new())).into_iter().collect();
+        responses("next", "a\"b", &Payloads::new(shared, 1).unwrap(), &mut frames);
+        about("error", "", Some(b"[1, 2]"), &mut frames);
+        about("complete", "1", None, &mut frames);
+        notice("ka", None, &mut frames);
+        notice("pong", Some(&Value::Bool(true)), &mut frames);
+        let expected = [
+            r#"{"id":"a\"b","type":"next","payload":{}}"#,
+            "{\"id\":\"a\\\"b\",\"type\":\"next\",\"payload\":{\n}}",
+            r#"{"id":"","type":"error","payload":[1, 2]}"#,
+            r#"{"id":"1","type":"complete"}"#,
+            r#"{"type":"ka"}"#,
+            r#"{"type":"pong","payload":true}"#,
+        ];
+        assert_eq!(frames.short_texts(), expected);
     }
 }

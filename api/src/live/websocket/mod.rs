@@ -1,20 +1,23 @@
 //! GraphQL over WebSocket, in two subprotocols.
 //!
-//! `connection` runs a socket, `session` knows who uses it, `closing` ends it; what messages look like is in [`transport_ws`] and [`legacy`],
-//! and where the rules of the two differ, `connection` asks [`Subprotocol`]. The subprotocol that the answer to the
-//! upgrade names is the one that is spoken.
+//! `upgrade` opens a socket, `connection` runs it, `session` knows who uses it, `closing` ends it; what messages look like
+//! is in [`transport_ws`] and [`legacy`], and where the rules of the two differ, `connection` asks [`Subprotocol`]. The
+//! subprotocol that the answer to the upgrade names is the one that is spoken. Below that, `wire` is a WebSocket and
+//! `frames` is what waits to be written to it.
 
 mod closing;
 mod connection;
+mod frames;
+mod handshake;
 mod legacy;
 mod message;
 mod session;
 mod transport_ws;
 mod upgrade;
-
-use axum::extract::ws::Message;
+mod wire;
 
 use super::operation::Output;
+use frames::Frames;
 use message::ClientMessage;
 
 pub use upgrade::{is_upgrade, upgrade};
@@ -29,16 +32,14 @@ enum Subprotocol {
 }
 
 impl Subprotocol {
-    /// Their names; of several that a client offers, the first one here is chosen.
-    const NAMES: [&str; 2] = [transport_ws::NAME, legacy::NAME];
+    /// Of several that a client offers, the first one here is chosen.
+    const ALL: [Self; 2] = [Self::TransportWs, Self::Legacy];
 
-    fn named(name: &[u8]) -> Option<Self> {
-        if name == transport_ws::NAME.as_bytes() {
-            Some(Self::TransportWs)
-        } else if name == legacy::NAME.as_bytes() {
-            Some(Self::Legacy)
-        } else {
-            None
+    /// As it is named in headers.
+    fn name(self) -> &'static str {
+        match self {
+            Self::TransportWs => transport_ws::NAME,
+            Self::Legacy => legacy::NAME,
         }
     }
 
@@ -50,11 +51,11 @@ impl Subprotocol {
         }
     }
 
-    /// What an output is on the wire; `None` if the client is not told.
-    fn output(self, id: &str, output: &Output) -> Option<Message> {
+    /// Adds what an output is on the wire, if the client is told of it.
+    fn output(self, id: &str, output: &Output, frames: &mut Frames) {
         match self {
-            Self::TransportWs => transport_ws::output(id, output),
-            Self::Legacy => legacy::output(id, output),
+            Self::TransportWs => transport_ws::output(id, output, frames),
+            Self::Legacy => legacy::output(id, output, frames),
         }
     }
 }

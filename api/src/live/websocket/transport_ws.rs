@@ -1,9 +1,9 @@
 //! The subprotocol `graphql-transport-ws`: <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>.
 
-use axum::extract::ws::Message;
 use serde_json::{Map, Value};
 
-use super::message::{ClientMessage, Raw, frame, notice, text};
+use super::frames::Frames;
+use super::message::{ClientMessage, Raw, about, notice, responses};
 use crate::live::operation::Output;
 
 /// As clients name it.
@@ -22,29 +22,29 @@ pub(super) fn parse(text: &str) -> Result<ClientMessage, &'static str> {
     }
 }
 
-/// What an output is on the wire.
-pub(super) fn output(id: &str, output: &Output) -> Option<Message> {
+/// Adds what an output is on the wire, if the client is told of it.
+pub(super) fn output(id: &str, output: &Output, frames: &mut Frames) {
     match output {
-        Output::Started(_) => None,
-        Output::Next(payload) => Some(frame("next", id, Some(payload.body()))),
-        Output::Error(errors) => Some(frame("error", id, Some(text(errors)))),
-        Output::Complete => Some(frame("complete", id, None)),
+        Output::Started(_) => {}
+        Output::Next(payloads) => responses("next", id, payloads, frames),
+        Output::Error(errors) => about("error", id, Some(errors), frames),
+        Output::Complete => about("complete", id, None, frames),
     }
 }
 
 /// The answer to `connection_init`.
-pub(super) fn connection_ack() -> Message {
-    notice("connection_ack", None)
+pub(super) fn connection_ack(frames: &mut Frames) {
+    notice("connection_ack", None, frames);
 }
 
 /// What the server says about itself.
-pub(super) fn ping(payload: &Value) -> Message {
-    notice("ping", Some(payload))
+pub(super) fn ping(payload: &Value, frames: &mut Frames) {
+    notice("ping", Some(payload), frames);
 }
 
 /// The answer to a ping.
-pub(super) fn pong(payload: Option<Map<String, Value>>) -> Message {
-    notice("pong", payload.map(Value::Object).as_ref())
+pub(super) fn pong(payload: Option<Map<String, Value>>, frames: &mut Frames) {
+    notice("pong", payload.map(Value::Object).as_ref(), frames);
 }
 
 #[cfg(test)]

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use http::header::{HOST, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use hyper_util::rt::TokioIo;
 
-use super::{Subprotocol, connection};
+use super::connection;
+use super::handshake::Handshake;
+use super::wire::Wire;
 use crate::live::{Executor, Live, Problem};
 use crate::schema::ErrorCode;
-
-/// Allocated for each socket when it opens, so it decides what an idle one costs. Longer messages get what they need.
-const READ_BUFFER_BYTES: usize = 1 << 10;
-/// Filled before a write is attempted. Not allocated before it is needed.
-const WRITE_BUFFER_BYTES: usize = 16 << 10;
 
 /// Whether the client asks for a WebSocket.
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -31,24 +27,23 @@ pub async fn upgrade<E: Executor>(live: &Arc<Live<E>>, mut parts: Parts) -> Resu
     }
     let principal = live.authenticator.authenticate(&parts.headers).await;
     let principal = principal.map_err(|error| (StatusCode::UNAUTHORIZED, error.into()))?;
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &())
-        .await
-        .map_err(|rejection| (rejection.status(), Problem::bad_input(rejection.body_text())))?;
+    let handshake = Handshake::of(&mut parts)?;
     let seat = live.seat(&principal)?;
-
-    let tracked = live.tasks.token();
-    let live = live.clone();
-    let upgrade = upgrade
-        .protocols(Subprotocol::NAMES)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_message_size(live.settings.ws_max_message_bytes)
-        .max_frame_size(live.settings.ws_max_message_bytes)
-        .on_failed_upgrade(|error| tracing::debug!(%error, "a WebSocket could not be opened"));
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        connection::run(live, socket, principal, seat).await;
-        drop(tracked);
-    }))
+    let response = handshake.response();
+    let socket = {
+        let live = Arc::clone(live);
+        async move {
+            match handshake.on_upgrade.await {
+                Ok(io) => {
+                    let wire = Wire::new(TokioIo::new(io), live.settings.ws_max_message_bytes);
+                    connection::run(live, wire, handshake.subprotocol, principal, seat).await;
+                }
+                Err(error) => tracing::debug!(%error, "a WebSocket could not be opened"),
+            }
+        }
+    };
+    live.tasks.spawn(socket);
+    Ok(response)
 }
 
 /// Browsers send `Origin`, and let every page open sockets to everywhere: the check is the server's.

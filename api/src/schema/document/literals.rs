@@ -11,7 +11,6 @@ use apollo_compiler::{Name, Node, Schema};
 use serde_json::{Map, Number, Value};
 
 use super::rules::is_one_of;
-use super::variables::one_of_message;
 
 /// Reads literals that may hold variables.
 #[derive(Clone, Copy)]
@@ -159,4 +158,9 @@ fn invalid(literal: &Node<Literal>, message: String) -> Invalid {
 
 fn missing(variable: &Node<Literal>, ty: &Type) -> Invalid {
     invalid(variable, format!("{variable} was not provided where \"{ty}\" is expected."))
+}
+
+/// What is wrong with a `@oneOf` input object that has no or several keys.
+pub(super) fn one_of_message(ty: &InputObjectType) -> String {
+    format!("Exactly one key must be specified for OneOf type \"{}\".", ty.name)
 }

@@ -10,6 +10,7 @@
 //! - `limits`: how large an operation may be
 //! - `rules`: validation beyond apollo-compiler's
 //! - `overlap`: fields that merge
+//! - `visit`: every selection of an operation
 //! - `scalars`: nulls in values of custom scalars
 //! - `operation`: an operation with its variables
 //! - `variables`, `literals`: coercion of JSON and of GraphQL values
@@ -25,6 +26,7 @@ mod rules;
 mod scalars;
 mod syntax;
 mod variables;
+mod visit;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! An operation with the values of its variables: which fields it selects, and with which arguments.
 
-use apollo_compiler::ast::{OperationType, Value as Literal};
+use apollo_compiler::ast::{OperationType, Type, Value as Literal};
 use apollo_compiler::executable::{self, DirectiveList, Field, Selection, SelectionSet};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::{Name, Node};
@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::error::{ErrorCode, GraphqlError, Location};
 use super::literals::Literals;
-use super::{Documents, Prepared, rules, variables};
+use super::visit::visit;
+use super::{Documents, Prepared, variables};
 use crate::schema::OperationKind;
 
 /// One operation with coerced variables: what execution works on.
@@ -32,7 +33,12 @@ pub struct Selected<'d> {
     sources: &'d SourceMap,
 }
 
-impl Selected<'_> {
+impl<'d> Selected<'d> {
+    /// The type that the schema gives it.
+    pub fn ty(&self) -> &'d Type {
+        self.fields.first().expect("a field is selected at least once").ty()
+    }
+
     /// Where the first of the fields stands.
     pub fn location(&self) -> Location {
         let start = self.fields.first().and_then(|field| field.response_key().location());
@@ -155,7 +161,7 @@ impl<'d> Operation<'d> {
         }
         let document = self.prepared.document();
         let mut wrong = None;
-        rules::visit(document, &self.definition.selection_set, &mut |selection| {
+        visit(document, &self.definition.selection_set, &mut |selection| {
             for directive in selection.directives().iter().filter(|d| matches!(&*d.name, "skip" | "include")) {
                 let condition = directive.specified_argument_by_name("if");
                 let variable = condition.and_then(|value| value.as_variable());

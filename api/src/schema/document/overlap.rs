@@ -11,7 +11,7 @@ use apollo_compiler::executable::{Field, Selection, SelectionSet};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 
-use super::rules::visit;
+use super::visit::visit;
 
 /// A field that does not merge with another one of its response key.
 pub(super) struct Conflict<'d> {

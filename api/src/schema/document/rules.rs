@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use apollo_compiler::ast::{Argument, InputValueDefinition, Type, Value};
-use apollo_compiler::executable::{Operation, Selection, SelectionSet};
+use apollo_compiler::executable::{Operation, Selection};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 use apollo_compiler::validation::Valid;
@@ -23,6 +23,7 @@ use apollo_compiler::{ExecutableDocument, Name, Node, Schema, introspection};
 use super::MAX_ERRORS;
 use super::error::{ErrorCode, GraphqlError, Location};
 use super::overlap;
+use super::visit::visit;
 
 /// All violations, operation by operation.
 pub(super) fn check(schema: &Schema, document: &Valid<ExecutableDocument>) -> Vec<GraphqlError> {
@@ -45,36 +46,6 @@ pub(super) fn check(schema: &Schema, document: &Valid<ExecutableDocument>) -> Ve
         }
     }
     errors
-}
-
-/// Calls the function with every selection under this set; with those of a fragment once, however often it is spread.
-pub(super) fn visit<'d>(
-    document: &'d ExecutableDocument,
-    selections: &'d SelectionSet,
-    see: &mut impl FnMut(&'d Selection),
-) {
-    fn walk<'d>(
-        document: &'d ExecutableDocument,
-        selections: &'d SelectionSet,
-        seen: &mut HashSet<&'d Name>,
-        see: &mut impl FnMut(&'d Selection),
-    ) {
-        for selection in &selections.selections {
-            see(selection);
-            match selection {
-                Selection::Field(field) => walk(document, &field.selection_set, seen, see),
-                Selection::InlineFragment(inline) => walk(document, &inline.selection_set, seen, see),
-                Selection::FragmentSpread(spread) => {
-                    if let Some(fragment) = document.fragments.get(&spread.fragment_name)
-                        && seen.insert(&spread.fragment_name)
-                    {
-                        walk(document, &fragment.selection_set, seen, see);
-                    }
-                }
-            }
-        }
-    }
-    walk(document, selections, &mut HashSet::new(), see);
 }
 
 /// Whether exactly one field of the input object has to be given.

@@ -11,7 +11,7 @@ use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{ExecutableDocument, Node, Schema};
 
-use super::rules::visit;
+use super::visit::visit;
 
 /// Where such nulls stand. The document may be wrong in other ways.
 pub(super) fn nulls(schema: &Schema, document: &ExecutableDocument) -> HashSet<SourceSpan> {

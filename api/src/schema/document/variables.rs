@@ -13,7 +13,7 @@ use apollo_compiler::{Node, Schema};
 use serde_json::{Map, Value};
 
 use super::error::{ErrorCode, GraphqlError, Location};
-use super::literals::Literals;
+use super::literals::{Literals, one_of_message};
 use super::rules::is_one_of;
 
 /// How many errors are reported.
@@ -193,11 +193,6 @@ impl<'a> Coercion<'a, '_> {
             self.errors.push(GraphqlError::new(ErrorCode::BadUserInput, message).at(location));
         }
     }
-}
-
-/// What is wrong with a `@oneOf` input object that has no or several keys.
-pub(super) fn one_of_message(ty: &InputObjectType) -> String {
-    format!("Exactly one key must be specified for OneOf type \"{}\".", ty.name)
 }
 
 /// A value of a built-in scalar; of any other scalar, what the client sent.

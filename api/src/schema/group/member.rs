@@ -1,6 +1,6 @@
 //! A live subscription: a position in the ring of its group.
 //!
-//! Nothing is queued for a subscriber: the next item is taken when the transport asks for it, so a slow one costs only
+//! Nothing is queued for a subscriber: the next items are taken when the transport asks for them, so a slow one costs only
 //! itself. One whose position is older than the ring renders what is between by itself, with the plan of the group, until
 //! the ring covers its position. Nothing is skipped while the database cannot be read.
 
@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::vec;
 
 use entity::Position;
 use futures_util::future::BoxFuture;
@@ -34,8 +33,6 @@ pub(crate) struct Member {
     place: usize,
     /// The last position that it has passed.
     position: Position,
-    /// What was taken from the ring and follows this position; nearly always nothing.
-    taken: vec::IntoIter<(Position, Arc<Payload>)>,
     /// While it is behind the ring.
     catching_up: Option<BoxFuture<'static, CaughtUp>>,
     is_over: bool,
@@ -44,7 +41,7 @@ pub(crate) struct Member {
 /// How far a member has come by itself.
 enum CaughtUp {
     /// To an item; the events were taken from the hub with it.
-    Item(Position, Arc<Payload>, VecDeque<Arc<Event>>),
+    Item(Position, Payload, VecDeque<Arc<Event>>),
     /// To the ring.
     Joined(Position),
     /// What comes next is no longer in the log.
@@ -54,16 +51,7 @@ enum CaughtUp {
 impl Member {
     pub(super) fn new(groups: Arc<Groups>, group: Arc<Group>, fingerprint: u64, position: Position) -> Self {
         let place = group.enter();
-        Self {
-            groups,
-            group,
-            fingerprint,
-            place,
-            position,
-            taken: Vec::new().into_iter(),
-            catching_up: None,
-            is_over: false,
-        }
+        Self { groups, group, fingerprint, place, position, catching_up: None, is_over: false }
     }
 
     #[cfg(test)]
@@ -85,10 +73,6 @@ impl Stream for Member {
         if this.is_over {
             return Poll::Ready(None);
         }
-        if let Some((position, payload)) = this.taken.next() {
-            this.position = position;
-            return Poll::Ready(Some(Item::Next(payload)));
-        }
         loop {
             if let Some(catching_up) = &mut this.catching_up {
                 let caught_up = ready!(catching_up.poll_unpin(context));
@@ -99,7 +83,7 @@ impl Stream for Member {
                         if !taken.is_empty() {
                             this.catch_up(taken);
                         }
-                        return Poll::Ready(Some(Item::Next(payload)));
+                        return Poll::Ready(Some(Item::Next(payload.into())));
                     }
                     CaughtUp::Joined(position) => this.position = position,
                     CaughtUp::Expired => {
@@ -110,10 +94,10 @@ impl Stream for Member {
                     }
                 }
             }
-            match ready!(this.group.poll_after(this.position, this.place, context, &mut this.taken)) {
-                Some((position, payload)) => {
+            match ready!(this.group.poll_after(this.position, this.place, context)) {
+                Some((position, payloads)) => {
                     this.position = position;
-                    return Poll::Ready(Some(Item::Next(payload)));
+                    return Poll::Ready(Some(Item::Next(payloads)));
                 }
                 None => this.catch_up(VecDeque::new()),
             }

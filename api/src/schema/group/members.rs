@@ -1,15 +1,16 @@
 //! One group: subscriptions for whom every event is the same, so that it is judged, rendered and serialised once.
 //!
 //! The router hands it the events that may concern it; a driver renders them one after the other into the ring. There is
-//! one driver at a time, and none while there is nothing to do. Whoever waits for the next item is woken by this group
+//! one driver at a time, and none while there is nothing to do. Whoever waits for the next items is woken by this group
 //! alone.
+//!
+//! Invariant: what is rendered is published before the driver waits for anything or ends, so nobody waits for more to come.
 
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use std::vec;
 
 use entity::Position;
 use futures_util::poll;
@@ -19,16 +20,10 @@ use super::ring::{After, Ring, Total};
 use crate::database;
 use crate::log::{Error, Event, Hub};
 use crate::schema::follower::{Follower, payload};
-use crate::schema::request::Payload;
+use crate::schema::request::{Payload, Payloads};
 
 /// Events that wait to be rendered. With more than that the group gives up what it has: its members catch up from the log.
 pub(super) const MAX_PENDING: usize = 4 * 1024;
-
-/// Items after which those who wait are woken, even if there are more to come at once.
-const WAKE_AFTER: usize = 64;
-
-/// Items that a member takes from the ring at once beyond the first.
-const MAX_TAKEN: usize = 31;
 
 /// Events taken from the hub at once to reach back.
 const CHUNK: usize = 256;
@@ -88,7 +83,7 @@ impl Group {
             tracing::warn!("a group of subscriptions cannot be rendered as fast as events come");
             state.restart(event.position);
             drop(state);
-            self.wake();
+            self.publish();
             return false;
         }
         state.pending.push_back(Arc::clone(event));
@@ -99,66 +94,65 @@ impl Group {
     pub(super) async fn drive(&self, groups: &Groups) {
         let core = groups.core();
         let mut driving = Driving { group: self, is_done: false };
-        let mut unsaid = 0;
         while let Some(event) = driving.next() {
             let mut rendering = pin!(payload(core, &self.follower, &event));
             let rendered = match poll!(&mut rendering) {
                 Poll::Ready(rendered) => rendered,
                 Poll::Pending => {
                     // It takes a while, and somebody waits for what there is already.
-                    self.wake();
-                    unsaid = 0;
+                    self.publish();
                     rendering.await
                 }
             };
             match rendered {
                 Ok(payload) => {
-                    unsaid += usize::from(payload.is_some());
-                    self.settle(&event, payload);
+                    let is_enough = self.settle(&event, payload);
                     groups.relieve();
-                    if unsaid >= WAKE_AFTER {
-                        self.wake();
-                        unsaid = 0;
+                    if is_enough {
+                        self.publish();
                     }
                 }
-                Err(error) => pause(&error).await,
+                Err(error) => {
+                    self.publish();
+                    pause(&error).await;
+                }
             }
             // Others want to run, too.
             tokio::task::consume_budget().await;
         }
     }
 
-    fn settle(&self, event: &Event, payload: Option<Arc<Payload>>) {
+    /// Whether as much is rendered as should be published together.
+    fn settle(&self, event: &Event, payload: Option<Payload>) -> bool {
         let mut state = self.state();
         // Otherwise the group has started again behind this event.
-        if state.pending.front().is_some_and(|front| front.position == event.position) {
-            state.pending.pop_front();
-            if let Some(payload) = payload {
-                state.ring.push(event.position, payload);
-            }
+        if state.pending.front().is_none_or(|front| front.position != event.position) {
+            return false;
         }
+        state.pending.pop_front();
+        payload.is_some_and(|payload| state.ring.push(event.position, payload))
     }
 
-    fn wake(&self) {
-        let waiting = self.state().waiters.take();
+    /// Lets members have what is rendered, and wakes those who wait for it.
+    fn publish(&self) {
+        let mut state = self.state();
+        state.ring.publish();
+        let waiting = state.waiters.take();
+        drop(state);
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// The first item after a position, or `None` if the ring does not cover it. Wakes the task once there may be one. What
-    /// follows it comes along, into `more`, so that a burst does not ask for each item.
+    /// The first items after a position, with the position of the last, or `None` if the ring does not cover it. Wakes the
+    /// task once there may be some.
     pub(super) fn poll_after(
         &self,
         position: Position,
         place: usize,
         context: &mut Context<'_>,
-        more: &mut vec::IntoIter<(Position, Arc<Payload>)>,
-    ) -> Poll<Option<(Position, Arc<Payload>)>> {
+    ) -> Poll<Option<(Position, Payloads)>> {
         let mut state = self.state();
         match state.ring.after(position) {
-            After::Item(position, payload) => {
-                *more = state.ring.more(position, MAX_TAKEN).into_iter();
-                Poll::Ready(Some((position, payload)))
-            }
+            After::Items(position, payloads) => Poll::Ready(Some((position, payloads))),
             After::Gone => Poll::Ready(None),
             After::Nothing => {
                 state.waiters.wait(place, context.waker());
@@ -205,7 +199,7 @@ impl Group {
             }
             tokio::task::consume_budget().await;
         }
-        let is_joined = self.state().ring.reach_back(reached, until, items.into());
+        let is_joined = self.state().ring.reach_back(reached, until, items);
         groups.relieve();
         Ok(is_joined && position >= reached)
     }
@@ -213,7 +207,7 @@ impl Group {
     /// Gives up what there is: members go on from the log up to `from`.
     pub(super) fn restart(&self, from: Position) {
         self.state().restart(from);
-        self.wake();
+        self.publish();
     }
 
     /// Forgets the older half of the ring.
@@ -254,7 +248,8 @@ impl Driving<'_> {
             self.is_done = true;
             state.is_driven = false;
             drop(state);
-            self.group.wake();
+            // If there is another driver by now, its first items come along.
+            self.group.publish();
         }
         next
     }
@@ -268,7 +263,7 @@ impl Drop for Driving<'_> {
             let last = state.last;
             state.restart(last);
             drop(state);
-            self.group.wake();
+            self.group.publish();
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The newest items of a group, in memory: bounded by their number and their size, and all rings together by their size.
 //!
-//! Invariant: every item of the group after [`Ring::from`], up to the last one that was rendered, is here. So whoever is
+//! Items that are rendered together are given away together, as one [`Payloads`] that all members share: a member asks
+//! once for each such stretch, and touches no counter of any item.
+//!
+//! Invariant: every item of the group after [`Ring::from`], up to the last one that was published, is here. So whoever is
 //! at that position or later goes on from the ring without a gap, and because items know their positions nobody gets one
 //! twice, wherever he comes from.
 
@@ -10,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use entity::Position;
 
-use crate::schema::request::Payload;
+use crate::schema::request::{Payload, Payloads};
 
 /// Items that one ring holds at most; what is older is rendered again for whoever needs it.
 pub(super) const MAX_ITEMS: usize = 8 * 1024;
@@ -20,6 +23,12 @@ pub(super) const MAX_SIZE_BYTES: usize = 8 << 20;
 
 /// About how much memory the items of all rings may take.
 pub(super) const MAX_TOTAL_BYTES: usize = 128 << 20;
+
+/// Items of one stretch.
+const MAX_STRETCH: usize = 64;
+
+/// Bytes after which a stretch gets no further item: it is copied whole for each client, however slow that is.
+const MAX_STRETCH_BYTES: usize = 64 << 10;
 
 /// How much memory all rings take.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +44,8 @@ impl Total {
 /// What a ring holds for a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// The next item.
-    Item(Position, Arc<Payload>),
+    /// The next items, and the position of the last of them.
+    Items(Position, Payloads),
     /// There is none yet.
     Nothing,
     /// The next items are not here (any more).
@@ -47,15 +56,50 @@ pub(super) enum After {
 #[derive(Debug)]
 pub(super) struct Ring {
     from: Position,
-    items: VecDeque<(Position, Arc<Payload>)>,
+    stretches: VecDeque<Stretch>,
+    /// What was rendered and is not published yet.
+    held_back: Vec<(Position, Payload)>,
+    held_back_bytes: usize,
+    /// Of all items.
+    count: usize,
     size_bytes: usize,
     total: Total,
+}
+
+/// Items that follow each other.
+#[derive(Debug)]
+struct Stretch {
+    positions: Box<[Position]>,
+    payloads: Arc<[Payload]>,
+}
+
+impl Stretch {
+    fn new(items: impl IntoIterator<Item = (Position, Payload)>) -> Self {
+        let (positions, payloads): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        Self { positions: positions.into(), payloads: payloads.into() }
+    }
+
+    fn last(&self) -> Position {
+        *self.positions.last().expect("a stretch has an item")
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.payloads.iter().map(Payload::size_bytes).sum()
+    }
+
+    /// Those after a position.
+    fn after(&self, position: Position) -> After {
+        let start = self.positions.partition_point(|at| *at <= position);
+        let payloads = Payloads::new(Arc::clone(&self.payloads), start);
+        payloads.map_or(After::Nothing, |payloads| After::Items(self.last(), payloads))
+    }
 }
 
 impl Ring {
     /// Of a group whose events after this position are all going to be rendered.
     pub(super) fn new(from: Position, total: Total) -> Self {
-        Self { from, items: VecDeque::new(), size_bytes: 0, total }
+        let (stretches, held_back) = (VecDeque::new(), Vec::new());
+        Self { from, stretches, held_back, held_back_bytes: 0, count: 0, size_bytes: 0, total }
     }
 
     /// The position after which every item is here.
@@ -63,68 +107,73 @@ impl Ring {
         self.from
     }
 
-    /// The first item after a position.
+    /// The first items after a position.
     pub(super) fn after(&self, position: Position) -> After {
         if position < self.from {
             return After::Gone;
         }
+        let is_before = |stretch: &Stretch| stretch.last() <= position;
         // Most are at the end, and wait for what has just come.
-        let next = match self.items.len() {
+        let next = match self.stretches.len() {
             0 => None,
-            count if self.items[count - 1].0 <= position => None,
-            count if count == 1 || self.items[count - 2].0 <= position => self.items.back(),
-            _ => self.items.get(self.items.partition_point(|(at, _)| *at <= position)),
+            count if is_before(&self.stretches[count - 1]) => None,
+            count if count == 1 || is_before(&self.stretches[count - 2]) => self.stretches.back(),
+            _ => self.stretches.get(self.stretches.partition_point(is_before)),
         };
-        next.map_or(After::Nothing, |(at, payload)| After::Item(*at, Arc::clone(payload)))
+        next.map_or(After::Nothing, |stretch| stretch.after(position))
     }
 
-    /// The items after a position, at most so many. The ring covers it.
-    pub(super) fn more(&self, position: Position, count: usize) -> Vec<(Position, Arc<Payload>)> {
-        if self.items.back().is_none_or(|(last, _)| *last <= position) {
-            return Vec::new();
-        }
-        let start = self.items.partition_point(|(at, _)| *at <= position);
-        self.items.range(start..).take(count).cloned().collect()
-    }
-
-    /// Adds the next item; forgets the oldest ones as far as the bounds ask for it.
-    pub(super) fn push(&mut self, position: Position, payload: Arc<Payload>) {
-        debug_assert!(position > self.from && self.items.back().is_none_or(|(last, _)| *last < position));
-        self.grow(payload.size_bytes());
-        self.items.push_back((position, payload));
-        while self.items.len() > MAX_ITEMS || self.size_bytes > MAX_SIZE_BYTES {
+    /// Adds the next item, which is held back until [`Ring::publish`]; forgets the oldest ones as far as the bounds ask
+    /// for it. Whether as much is held back as is given away together.
+    pub(super) fn push(&mut self, position: Position, payload: Payload) -> bool {
+        debug_assert!(position > self.from && self.held_back.last().is_none_or(|(last, _)| *last < position));
+        debug_assert!(self.stretches.back().is_none_or(|stretch| stretch.last() < position));
+        let size_bytes = payload.size_bytes();
+        self.grow(1, size_bytes);
+        self.held_back_bytes += size_bytes;
+        self.held_back.push((position, payload));
+        while self.count > MAX_ITEMS || self.size_bytes > MAX_SIZE_BYTES {
             self.forget_oldest();
+        }
+        self.held_back.len() >= MAX_STRETCH || self.held_back_bytes >= MAX_STRETCH_BYTES
+    }
+
+    /// Lets members have what was held back.
+    pub(super) fn publish(&mut self) {
+        if !self.held_back.is_empty() {
+            self.held_back_bytes = 0;
+            self.stretches.push_back(Stretch::new(self.held_back.drain(..)));
         }
     }
 
     /// Reaches further back, to `from`, with the items after it. Whether there was room for them, and they still are what
     /// is missing: `until` is where the ring reached to when they were rendered.
-    pub(super) fn reach_back(&mut self, from: Position, until: Position, items: Vec<(Position, Arc<Payload>)>) -> bool {
+    pub(super) fn reach_back(&mut self, from: Position, until: Position, items: VecDeque<(Position, Payload)>) -> bool {
         let size_bytes = items.iter().map(|(_, payload)| payload.size_bytes()).sum::<usize>();
         if self.from != until || !self.has_room(items.len(), size_bytes) {
             return false;
         }
-        self.grow(size_bytes);
+        self.grow(items.len(), size_bytes);
         self.from = from;
-        for item in items.into_iter().rev() {
-            self.items.push_front(item);
+        for stretch in stretches(items).into_iter().rev() {
+            self.stretches.push_front(stretch);
         }
         true
     }
 
     /// Whether so much could be added without forgetting anything.
     pub(super) fn has_room(&self, items: usize, size_bytes: usize) -> bool {
-        self.items.len() + items <= MAX_ITEMS && self.size_bytes + size_bytes <= MAX_SIZE_BYTES
+        self.count + items <= MAX_ITEMS && self.size_bytes + size_bytes <= MAX_SIZE_BYTES
     }
 
     /// Whether there is much room left.
     pub(super) fn is_mostly_free(&self) -> bool {
-        self.items.len() < MAX_ITEMS / 2 && self.size_bytes < MAX_SIZE_BYTES / 2
+        self.count < MAX_ITEMS / 2 && self.size_bytes < MAX_SIZE_BYTES / 2
     }
 
     /// Forgets everything up to a position.
     pub(super) fn restart(&mut self, from: Position) {
-        while !self.items.is_empty() {
+        while self.count > 0 {
             self.forget_oldest();
         }
         self.from = self.from.max(from);
@@ -132,21 +181,27 @@ impl Ring {
 
     /// Forgets the older half.
     pub(super) fn halve(&mut self) {
-        for _ in 0..self.items.len().div_ceil(2) {
+        let kept = self.count / 2;
+        while self.count > kept {
             self.forget_oldest();
         }
-        self.items.shrink_to(self.items.len() * 2);
+        self.stretches.shrink_to(self.stretches.len() * 2);
     }
 
+    /// Forgets the oldest stretch, or what would become one.
     fn forget_oldest(&mut self) {
-        if let Some((position, payload)) = self.items.pop_front() {
-            self.from = position;
-            self.size_bytes -= payload.size_bytes();
-            self.total.0.fetch_sub(payload.size_bytes(), Ordering::Relaxed);
-        }
+        let oldest = self.stretches.pop_front().unwrap_or_else(|| {
+            self.held_back_bytes = 0;
+            Stretch::new(self.held_back.drain(..))
+        });
+        self.from = oldest.last();
+        self.count -= oldest.payloads.len();
+        self.size_bytes -= oldest.size_bytes();
+        self.total.0.fetch_sub(oldest.size_bytes(), Ordering::Relaxed);
     }
 
-    fn grow(&mut self, bytes: usize) {
+    fn grow(&mut self, items: usize, bytes: usize) {
+        self.count += items;
         self.size_bytes += bytes;
         self.total.0.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -158,6 +213,23 @@ impl Drop for Ring {
     }
 }
 
+/// Items in stretches as they would have been rendered together.
+fn stretches(items: impl IntoIterator<Item = (Position, Payload)>) -> Vec<Stretch> {
+    let (mut stretches, mut next, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (position, payload) in items {
+        bytes += payload.size_bytes();
+        next.push((position, payload));
+        if next.len() >= MAX_STRETCH || bytes >= MAX_STRETCH_BYTES {
+            stretches.push(Stretch::new(next.drain(..)));
+            bytes = 0;
+        }
+    }
+    if !next.is_empty() {
+        stretches.push(Stretch::new(next));
+    }
+    stretches
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,45 +239,87 @@ mod tests {
         Position::new(position).unwrap()
     }
 
-    fn payload(size_bytes: usize) -> Arc<Payload> {
-        Arc::new(Payload::of_subscription(vec![b'x'; size_bytes], CursorText::new()))
+    fn payload(size_bytes: usize) -> Payload {
+        Payload::of_subscription(vec![b'x'; size_bytes], CursorText::new())
     }
 
-    fn after(ring: &Ring, position: i64) -> Option<Option<i64>> {
+    /// Items of the least size.
+    fn items(positions: &[i64]) -> VecDeque<(Position, Payload)> {
+        positions.iter().map(|position| (at(*position), payload(1))).collect()
+    }
+
+    fn push(ring: &mut Ring, position: i64, size_bytes: usize) {
+        ring.push(at(position), payload(size_bytes));
+        ring.publish();
+    }
+
+    /// How many items follow a position together, and the last of them; `None` if they are gone.
+    fn after(ring: &Ring, position: i64) -> Option<(usize, i64)> {
         match ring.after(at(position)) {
-            After::Item(position, _) => Some(Some(position.get())),
-            After::Nothing => Some(None),
+            After::Items(position, payloads) => Some((payloads.as_slice().len(), position.get())),
+            After::Nothing => Some((0, 0)),
             After::Gone => None,
         }
     }
 
+    const GONE: Option<(usize, i64)> = None;
+    const NOTHING: Option<(usize, i64)> = Some((0, 0));
+
     #[test]
     fn whoever_is_within_goes_on_without_a_gap() {
         let mut ring = Ring::new(at(10), Total::default());
-        assert_eq!([after(&ring, 9), after(&ring, 10), after(&ring, 11)], [None, Some(None), Some(None)]);
+        assert_eq!([9, 10, 11].map(|position| after(&ring, position)), [GONE, NOTHING, NOTHING]);
         for position in [12, 15, 16] {
-            ring.push(at(position), payload(1));
+            push(&mut ring, position, 1);
         }
-        let expected =
-            [None, Some(Some(12)), Some(Some(12)), Some(Some(15)), Some(Some(15)), Some(Some(16)), Some(None)];
+        let expected = [GONE, Some((1, 12)), Some((1, 12)), Some((1, 15)), Some((1, 15)), Some((1, 16)), NOTHING];
         assert_eq!([9, 10, 11, 12, 14, 15, 16].map(|position| after(&ring, position)), expected);
         ring.restart(at(18));
-        assert_eq!([after(&ring, 16), after(&ring, 18)], [None, Some(None)]);
+        assert_eq!([16, 18].map(|position| after(&ring, position)), [GONE, NOTHING]);
+    }
+
+    #[test]
+    fn what_is_rendered_together_is_given_away_together() {
+        let mut ring = Ring::new(at(0), Total::default());
+        push(&mut ring, 1, 1);
+        for position in [3, 4, 6] {
+            assert!(!ring.push(at(position), payload(1)));
+        }
+        assert_eq!([0, 1, 4].map(|position| after(&ring, position)), [Some((1, 1)), NOTHING, NOTHING], "held back");
+        ring.publish();
+        ring.publish();
+        let expected = [Some((1, 1)), Some((3, 6)), Some((2, 6)), Some((1, 6)), Some((1, 6)), NOTHING];
+        assert_eq!([0, 1, 3, 4, 5, 6].map(|position| after(&ring, position)), expected);
+        assert!(ring.push(at(7), payload(MAX_STRETCH_BYTES)), "enough bytes");
+        ring.publish();
+        for position in 8..8 + MAX_STRETCH as i64 {
+            let is_full = ring.push(at(position), payload(1));
+            assert_eq!(is_full, position == 7 + MAX_STRETCH as i64);
+        }
     }
 
     #[test]
     fn it_reaches_back_to_what_is_missing() {
         let mut ring = Ring::new(at(10), Total::default());
-        ring.push(at(12), payload(1));
-        assert!(!ring.reach_back(at(2), at(9), vec![(at(4), payload(1))]), "there is a gap");
-        assert!(ring.reach_back(at(2), at(10), vec![(at(4), payload(1)), (at(9), payload(1))]));
-        assert_eq!(
-            [1, 2, 4, 9].map(|position| after(&ring, position)),
-            [None, Some(Some(4)), Some(Some(9)), Some(Some(12))]
-        );
-        assert!(!ring.reach_back(at(1), at(2), vec![(at(2), payload(MAX_SIZE_BYTES))]), "there is no room");
-        assert!(ring.reach_back(at(1), at(2), Vec::new()));
-        assert_eq!(after(&ring, 1), Some(Some(4)));
+        push(&mut ring, 12, 1);
+        assert!(!ring.reach_back(at(2), at(9), items(&[4])), "there is a gap");
+        assert!(ring.reach_back(at(2), at(10), items(&[4, 9])));
+        let expected = [GONE, Some((2, 9)), Some((1, 9)), Some((1, 12))];
+        assert_eq!([1, 2, 4, 9].map(|position| after(&ring, position)), expected);
+        let large = VecDeque::from([(at(2), payload(MAX_SIZE_BYTES))]);
+        assert!(!ring.reach_back(at(1), at(2), large), "there is no room");
+        assert!(ring.reach_back(at(1), at(2), VecDeque::new()));
+        assert_eq!(after(&ring, 1), Some((2, 9)));
+
+        let mut ring = Ring::new(at(1_000), Total::default());
+        let many: Vec<i64> = (1..=1_000).collect();
+        assert!(ring.reach_back(at(0), at(1_000), items(&many)));
+        let (mut position, mut count) = (0, 0);
+        while let Some((more, last @ 1..)) = after(&ring, position) {
+            (position, count) = (last, count + more);
+            assert!(more <= MAX_STRETCH);
+        }
+        assert_eq!((position, count), (1_000, 1_000));
     }
 
     #[test]
@@ -213,29 +327,43 @@ mod tests {
         let total = Total::default();
         let mut ring = Ring::new(at(0), total.clone());
         for position in 1..=MAX_ITEMS as i64 + 3 {
-            ring.push(at(position), payload(1));
+            push(&mut ring, position, 1);
         }
-        assert_eq!([after(&ring, 2), after(&ring, 3)], [None, Some(Some(4))]);
+        assert_eq!([2, 3].map(|position| after(&ring, position)), [GONE, Some((1, 4))]);
         for position in 10_000..10_100 {
-            ring.push(at(position), payload(1 << 20));
+            push(&mut ring, position, 1 << 20);
             assert!(ring.size_bytes <= MAX_SIZE_BYTES);
         }
-        assert_eq!(after(&ring, 10_095), Some(Some(10_096)));
+        assert_eq!(after(&ring, 10_095), Some((1, 10_096)));
         assert_eq!(total.0.load(Ordering::Relaxed), ring.size_bytes);
-        // One that is larger than all of the ring is not kept either.
-        ring.push(at(11_000), payload(MAX_SIZE_BYTES));
-        assert_eq!([after(&ring, 10_999), after(&ring, 11_000)], [None, Some(None)]);
-        assert_eq!(total.0.load(Ordering::Relaxed), 0);
+        // One that is larger than all of the ring is not kept either, nor what is held back with it.
+        ring.push(at(10_999), payload(1));
+        push(&mut ring, 11_000, MAX_SIZE_BYTES);
+        assert_eq!([10_999, 11_000].map(|position| after(&ring, position)), [GONE, NOTHING]);
+        assert_eq!((ring.count, total.0.load(Ordering::Relaxed)), (0, 0));
+        push(&mut ring, 11_001, 1);
+        assert_eq!(after(&ring, 11_000), Some((1, 11_001)));
     }
 
     #[test]
     fn half_of_it_can_be_forgotten() {
         let total = Total::default();
         let mut ring = Ring::new(at(0), total.clone());
-        (1..=5).for_each(|position| ring.push(at(position), payload(10)));
+        (1..=5).for_each(|position| push(&mut ring, position, 10));
         ring.halve();
-        assert_eq!([after(&ring, 2), after(&ring, 3)], [None, Some(Some(4))]);
+        assert_eq!([2, 3].map(|position| after(&ring, position)), [GONE, Some((1, 4))]);
         assert_eq!(total.0.load(Ordering::Relaxed), 2 * payload(10).size_bytes());
+        // What was rendered together is forgotten together.
+        for position in [6, 7] {
+            ring.push(at(position), payload(10));
+        }
+        ring.publish();
+        ring.halve();
+        assert_eq!([4, 5, 6].map(|position| after(&ring, position)), [GONE, Some((2, 7)), Some((1, 7))]);
+        ring.halve();
+        assert_eq!([6, 7].map(|position| after(&ring, position)), [GONE, NOTHING]);
+        push(&mut ring, 10, 10);
+        assert_eq!(total.0.load(Ordering::Relaxed), payload(10).size_bytes());
         drop(ring);
         assert_eq!(total.0.load(Ordering::Relaxed), 0);
     }

@@ -16,7 +16,6 @@ use super::document::{ErrorCode, GraphqlError, Selected};
 use super::input::{self, Parsed};
 use super::plan::{Context, Output, filter};
 use super::types::MAX_ITEMS;
-use super::types::names::Names;
 use crate::auth::Principal;
 use crate::catalog::names::plural;
 use crate::catalog::{Catalog, Filter, ResourceId};
@@ -68,17 +67,7 @@ impl MutationPlan {
             }
             Verb::Create | Verb::Update | Verb::Delete | Verb::CreateMany => {}
         }
-        let names = Names::of(context.resource(resource));
-        let payload_type = match verb {
-            Verb::Create => names.create_payload,
-            Verb::Update => names.update_payload,
-            Verb::Delete => names.delete_payload,
-            Verb::Upsert => names.upsert_payload,
-            Verb::CreateMany => names.create_many_payload,
-            Verb::UpdateMany => names.update_many_payload,
-            Verb::DeleteMany => names.delete_many_payload,
-        };
-        let plan = || PayloadPlan::new(context, selected, resource, payload_type);
+        let plan = || PayloadPlan::new(context, selected, resource);
         let payload = match rows(verb, &input) {
             Some(rows) => context.within(rows, plan)?,
             None => plan()?,

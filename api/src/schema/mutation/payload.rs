@@ -7,7 +7,6 @@ use crate::log::{ChangeKind, Event};
 use crate::schema::core::{Core, as_of_error, database_error};
 use crate::schema::document::{GraphqlError, Selected};
 use crate::schema::plan::{ChangePlan, Context, Key, ObjectPlan, Output, Rendering};
-use crate::schema::types::names::Names;
 use crate::store::read::{self, Node, Shape};
 use crate::store::writer::Violation;
 
@@ -73,9 +72,8 @@ impl PayloadPlan {
         context: &Context<'_>,
         selected: &Selected<'_>,
         resource: ResourceId,
-        payload_type: String,
     ) -> Result<Self, GraphqlError> {
-        let names = Names::of(context.resource(resource));
+        let payload_type = selected.ty().inner_named_type().to_string();
         let mut shape = Shape::new(resource);
         let mut changes = Vec::new();
         let mut has_objects = false;
@@ -92,12 +90,18 @@ impl PayloadPlan {
                     let index = changes.len() - 1;
                     if name == "change" { Field::Change(index) } else { Field::Changes(index) }
                 }
-                name if name == names.deleted_id_field => Field::DeletedId,
-                name if name == names.deleted_ids_field => Field::DeletedIds,
-                name => {
+                // `deletedProductId`, `product`, and what is called after them in a mutation of many.
+                _ if field.ty().inner_named_type() == "ID" => {
+                    if field.ty().is_list() {
+                        Field::DeletedIds
+                    } else {
+                        Field::DeletedId
+                    }
+                }
+                _ => {
                     has_objects = true;
                     let plan = ObjectPlan::new(context, &field, &mut shape)?;
-                    if name == names.list_field { Field::Objects(plan) } else { Field::Object(plan) }
+                    if field.ty().is_list() { Field::Objects(plan) } else { Field::Object(plan) }
                 }
             };
             fields.push((Key::new(field.key), planned));

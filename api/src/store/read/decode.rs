@@ -107,12 +107,12 @@ impl Reader<'_> {
         Some(match form {
             Form::Value(ty) => Node::Leaf(self.scanner.datum(ty)?),
             Form::Test => Node::Leaf(Datum::Bool(self.scanner.boolean()?)),
-            Form::ToOne(to_one) => Node::Object(self.related(to_one)?),
+            Form::ToOne(to_one) => Node::Object(self.row_of(to_one)?),
             Form::List(list, layout) => Node::Page(self.page(list, layout)?),
         })
     }
 
-    fn related(&mut self, ToOne { is_spread, is_spread_marked, layout }: &ToOne<'_>) -> Option<Option<Vec<Node>>> {
+    fn row_of(&mut self, ToOne { is_spread, is_spread_marked, layout }: &ToOne<'_>) -> Option<Option<Vec<Node>>> {
         match self.scanner.dialect() {
             Dialect::Postgres if self.scanner.take(b'!') => Some(None),
             Dialect::Postgres => self.object(layout).map(Some),

@@ -3,7 +3,7 @@
 //! Everything here is bounded by what a `tsvector` of PostgreSQL holds, on both databases alike: 16,383 places, 1 MiB of
 //! words, 256 places of one word.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::words::words;
@@ -65,19 +65,41 @@ impl Document {
 
     /// The text of a `tsvector`: `'red':2 'shirt':3,7`.
     pub(in crate::store) fn to_postgres(&self) -> String {
-        let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (place, word) in (1..).zip(self.0.split(' ')).filter(|(_, word)| !matches!(*word, "" | GAP)) {
-            places.entry(word).or_default().push(place);
-        }
         let mut text = String::with_capacity(self.0.len() * 2);
-        for (word, places) in places {
+        for places in self.places().chunk_by(|a, b| a.0 == b.0) {
             let separator = if text.is_empty() { "" } else { " " };
-            write!(text, "{separator}'{word}'").expect("writing to a string does not fail");
-            for (i, place) in places.iter().enumerate() {
+            write!(text, "{separator}'{}'", places[0].0).expect("writing to a string does not fail");
+            for (i, (_, place)) in places.iter().enumerate() {
                 let separator = if i == 0 { ':' } else { ',' };
                 write!(text, "{separator}{place}").expect("writing to a string does not fail");
             }
         }
         text
+    }
+
+    /// The same as PostgreSQL's function `tsvectorrecv` reads it: the number of words, and each of them with a zero at its
+    /// end, the number of its places, and these, all in network byte order.
+    pub(in crate::store) fn write_postgres(&self, out: &mut Vec<u8>) {
+        let places = self.places();
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        let mut words = 0_u32;
+        for places in places.chunk_by(|a, b| a.0 == b.0) {
+            words += 1;
+            out.extend_from_slice(places[0].0.as_bytes());
+            out.push(0);
+            out.extend_from_slice(&(places.len() as u16).to_be_bytes());
+            for (_, place) in places {
+                out.extend_from_slice(&place.to_be_bytes());
+            }
+        }
+        out[start..start + 4].copy_from_slice(&words.to_be_bytes());
+    }
+
+    /// Each word with each of its places, in the order of the words.
+    fn places(&self) -> Vec<(&str, u16)> {
+        let mut places: Vec<_> = self.0.split(' ').zip(1..).filter(|(word, _)| !matches!(*word, "" | GAP)).collect();
+        places.sort_unstable();
+        places
     }
 }

@@ -142,7 +142,9 @@ async fn rows_may_be_wide() {
 async fn postgresql_is_told_of_tables_that_have_grown() {
     on_both(DRAWERS, async |app| {
         let database = &app.parts.database;
-        let Some(pool) = database.postgres_pool() else { return };
+        if database.dialect() == crate::database::Dialect::Sqlite {
+            return;
+        }
         let size = async || {
             let sql = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'chest'::regclass";
             let rows = database.query(crate::database::Sql::text(database.dialect(), sql)).await.unwrap();
@@ -154,7 +156,7 @@ async fn postgresql_is_told_of_tables_that_have_grown() {
                 "INSERT INTO chest (id, code, colour, created_at, updated_at, version) SELECT gen_random_uuid(), n::text, \
                  repeat('x', 50), now(), now(), 1 FROM generate_series({from}, {to}) AS n"
             );
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(pool).await.unwrap();
+            database.query(crate::database::Sql::text(database.dialect(), &sql)).await.unwrap();
         };
         let (tables, mut known) = (["chest".to_owned()], HashMap::new());
         grow(1, 10_000).await;

@@ -65,8 +65,10 @@ impl Lost {
 
 /// Runs a batch.
 pub(super) async fn run(connection: &WriterConnection, catalog: &Catalog, jobs: Vec<Job>) -> Answers {
-    let result = match persist(async || together(connection, catalog, &jobs).await).await {
-        Err(failure) if failure.is_of_one() => persist(async || singly(connection, catalog, &jobs).await).await,
+    let result = match persist(connection, async || together(connection, catalog, &jobs).await).await {
+        Err(failure) if failure.is_of_one() => {
+            persist(connection, async || singly(connection, catalog, &jobs).await).await
+        }
         result => result,
     };
     let result = result.map_err(|failure| {
@@ -130,10 +132,14 @@ impl Failure {
 type Tried = Result<Written, Failure>;
 
 /// Tries a few times what failed for a reason that passes.
-async fn persist(run: impl AsyncFn() -> Tried) -> Tried {
+async fn persist(connection: &WriterConnection, run: impl AsyncFn() -> Tried) -> Tried {
     let mut attempt = 1;
     loop {
-        match run().await {
+        let tried = run().await;
+        if tried.is_err() {
+            connection.settle().await;
+        }
+        match tried {
             Err(failure) if failure.is_passing() && attempt < ATTEMPTS => {
                 tokio::time::sleep(PAUSE * attempt).await;
                 attempt += 1;

@@ -1,19 +1,20 @@
 //! Writing what a batch has changed, in few statements.
 //!
-//! PostgreSQL gets one statement for all rows of a resource, as one JSON document, so that the statement's text does not
-//! depend on their number; those that come last become parts of the statement that appends the events. SQLite, which is in this process, gets one prepared statement for each row, and others for
-//! the words of those that can be searched.
+//! PostgreSQL gets one statement for all rows of a resource, with an array for each column, so that the statement's text
+//! does not depend on their number; those that come last become parts of the statement that appends the events. SQLite,
+//! which is in this process, gets one prepared statement for each row, and others for the words of those that can be
+//! searched.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::records;
 use super::state::{RowKey, Write, push_in_ids};
-use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, Resource, ResourceId, Row, Scalar, datum};
+use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, Resource, ResourceId, Row};
 use crate::database::{Dialect, Error, Sql, Transaction};
 use crate::log::RowWrites;
-use crate::store::columns;
 use crate::store::search::{Document, index};
 
 /// Makes the changes. Changes of the same row become one.
@@ -194,7 +195,7 @@ fn push_insert(sql: &mut Sql, resource: &Resource, rows: &[Arc<Row>]) {
     sql.push(") SELECT ");
     push_columns(sql, resource);
     sql.push(" FROM ");
-    push_records(sql, resource, rows.iter().map(|row| (row, true)));
+    records::push(sql, resource, &rows.iter().map(|row| (row, true)).collect::<Vec<_>>());
 }
 
 async fn update(transaction: &Transaction<'_>, resource: &Resource, rows: &[(Arc<Row>, bool)]) -> Result<(), Error> {
@@ -232,12 +233,13 @@ fn push_update(sql: &mut Sql, resource: &Resource, rows: &[(Arc<Row>, bool)]) {
     sql.list(",", changeable(resource), |sql, (_, field)| {
         sql.ident(&field.column).push("=").column("r", &field.column);
     });
-    if has_words_column(Dialect::Postgres, resource) {
+    if records::has_words(Dialect::Postgres, resource) {
         sql.push(",").ident(index::COLUMN).push("=coalesce(").column("r", index::COLUMN);
         sql.push(",").column("t", index::COLUMN).push(")");
     }
     sql.push(" FROM ");
-    push_records(sql, resource, rows.iter().map(|(row, has_other_words)| (row, *has_other_words)));
+    let rows: Vec<_> = rows.iter().map(|(row, has_other_words)| (row, *has_other_words)).collect();
+    records::push(sql, resource, &rows);
     sql.push(" WHERE ").column("t", id_column).push("=").column("r", id_column);
 }
 
@@ -263,13 +265,9 @@ fn push_columns(sql: &mut Sql, resource: &Resource) {
     sql.list(",", resource.columns(), |sql, (_, field)| {
         sql.ident(&field.column);
     });
-    if has_words_column(sql.dialect(), resource) {
+    if records::has_words(sql.dialect(), resource) {
         sql.push(",").ident(index::COLUMN);
     }
-}
-
-fn has_words_column(dialect: Dialect, resource: &Resource) -> bool {
-    dialect == Dialect::Postgres && !resource.search.is_empty()
 }
 
 /// Binds null too, so that the statement's text is the same for every row and stays prepared.
@@ -278,48 +276,4 @@ fn bind_nullable(sql: &mut Sql, ty: &FieldType, datum: &Datum) {
         Datum::Null => sql.bind(None::<String>),
         datum => sql.bind_datum(ty, datum),
     };
-}
-
-/// Adds a record set `r` of these rows, with the words of those where it says so.
-fn push_records<'r>(sql: &mut Sql, resource: &Resource, rows: impl Iterator<Item = (&'r Arc<Row>, bool)>) {
-    let mut document = Vec::with_capacity(4096);
-    document.push(b'[');
-    for (row, with_words) in rows {
-        if document.len() > 1 {
-            document.push(b',');
-        }
-        write_record(resource, row, with_words, &mut document);
-    }
-    document.push(b']');
-    let document = String::from_utf8(document).expect("JSON is text");
-    sql.push("json_to_recordset(CAST(").bind(document).push(" AS json)) AS r(");
-    sql.list(",", resource.columns(), |sql, (_, field)| {
-        sql.ident(&field.column).push(" ").push(&columns::postgres_type(&field.ty));
-    });
-    if has_words_column(Dialect::Postgres, resource) {
-        sql.push(",").ident(index::COLUMN).push(" tsvector");
-    }
-    sql.push(")");
-}
-
-/// Writes a row as a JSON object, with its words if they are wanted and kept in the row.
-fn write_record(resource: &Resource, row: &Row, with_words: bool, out: &mut Vec<u8>) {
-    for (i, (id, field)) in resource.columns().enumerate() {
-        out.push(if i == 0 { b'{' } else { b',' });
-        datum::write_text(out, &field.column);
-        out.push(b':');
-        match (&field.ty, row.get(id)) {
-            (FieldType::Scalar(Scalar::DateTime), Datum::Instant(micros)) => {
-                datum::write_text(out, &datum::format_instant(*micros));
-            }
-            (ty, datum) => datum.write_image(ty, out),
-        }
-    }
-    if with_words && has_words_column(Dialect::Postgres, resource) {
-        out.push(b',');
-        datum::write_text(out, index::COLUMN);
-        out.push(b':');
-        datum::write_text(out, &Document::of(resource, row).to_postgres());
-    }
-    out.push(b'}');
 }

@@ -15,7 +15,7 @@
 //! - `state`: the rows and keys that a batch has seen and changed; `lookup`: rows that are found by something else than id
 //! - `create`, `update`, `upsert`, `delete`, `many`: one mutation, in memory
 //! - `lists`: rows of to-many fields, for rules
-//! - `flush`: the statements that write
+//! - `flush`: the statements that write; `records`: rows as PostgreSQL takes them
 
 mod batch;
 pub mod command;
@@ -27,6 +27,7 @@ mod lists;
 mod lookup;
 mod many;
 mod prefetch;
+mod records;
 mod rights;
 mod run;
 mod state;

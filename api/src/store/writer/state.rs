@@ -10,8 +10,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::lists::Unjudged;
+use super::records;
 use crate::catalog::{Catalog, Datum, FieldId, Image, Needs, Resource, ResourceId, Row};
-use crate::database::{Dialect, Error, Sql, Transaction};
+use crate::database::{Column, Dialect, Element, Error, Sql, Transaction};
 use crate::log::NewEvent;
 use crate::store::{columns, rows};
 
@@ -235,12 +236,12 @@ impl<'a> State<'a> {
         }
         let most = if fields.len() == 1 { MAX_KEYS } else { MAX_COMPOSITE_KEYS };
         for wanted in wanted.chunks(most) {
-            self.load_some_keys(resource_id, key, padded(wanted.to_vec())).await?;
+            self.load_some_keys(resource_id, key, wanted).await?;
         }
         Ok(())
     }
 
-    async fn load_some_keys(&mut self, resource_id: ResourceId, key: usize, wanted: Vec<&Row>) -> Result<(), Error> {
+    async fn load_some_keys(&mut self, resource_id: ResourceId, key: usize, wanted: &[&Row]) -> Result<(), Error> {
         let resource = self.catalog.resource(resource_id);
         let fields = &resource.unique_keys[key].fields;
         let dialect = self.transaction.dialect();
@@ -252,23 +253,9 @@ impl<'a> State<'a> {
         sql.list(",", fields, |sql, field| columns::push_json(sql, "t", resource.field(*field)));
         sql.push(") AS text)");
         rows::push_from(&mut sql, "t", resource);
-        sql.push(" WHERE ");
-        match fields.as_slice() {
-            [field] => {
-                sql.column("t", &resource.field(*field).column).push(" IN (");
-                sql.list(",", &wanted, |sql, row| {
-                    sql.bind_datum(&resource.field(*field).ty, row.get(*field));
-                });
-                sql.push(")");
-            }
-            fields => sql.list(" OR ", &wanted, |sql, row| {
-                sql.push("(");
-                sql.list(" AND ", fields, |sql, field| {
-                    sql.column("t", &resource.field(*field).column).push("=");
-                    sql.bind_datum(&resource.field(*field).ty, row.get(*field));
-                });
-                sql.push(")");
-            }),
+        match dialect {
+            Dialect::Sqlite => push_keys(&mut sql, resource, fields, &padded(wanted.to_vec())),
+            Dialect::Postgres => records::push_keys(&mut sql, resource, fields, wanted),
         }
         for record in self.transaction.peek(sql).await? {
             let values: Vec<Value> = serde_json::from_str(&record.need_text(1)?).unwrap_or_default();
@@ -402,6 +389,29 @@ fn key_text<'d>(resource: &Resource, fields: &[FieldId], data: impl Iterator<Ite
     String::from_utf8(text).expect("JSON is text")
 }
 
+/// Adds the condition of SQLite that a row `t` has one of these values of a key.
+fn push_keys(sql: &mut Sql, resource: &Resource, fields: &[FieldId], wanted: &[&Row]) {
+    sql.push(" WHERE ");
+    let part = |sql: &mut Sql, field: FieldId, row: &Row| {
+        sql.bind_datum(&resource.field(field).ty, row.get(field));
+    };
+    match fields {
+        [field] => {
+            sql.column("t", &resource.field(*field).column).push(" IN (");
+            sql.list(",", wanted, |sql, row| part(sql, *field, row));
+            sql.push(")");
+        }
+        fields => sql.list(" OR ", wanted, |sql, row| {
+            sql.push("(");
+            sql.list(" AND ", fields, |sql, field| {
+                sql.column("t", &resource.field(*field).column).push("=");
+                part(sql, *field, row);
+            });
+            sql.push(")");
+        }),
+    }
+}
+
 /// The same items, the last of them repeated until there are 1, 4, 16, 64 … of them. A statement that binds each item has
 /// few texts then, so it is found prepared.
 fn padded<T: Copy>(mut items: Vec<T>) -> Vec<T> {
@@ -423,9 +433,9 @@ pub(super) fn push_in_ids(sql: &mut Sql, ids: &[Uuid]) {
             sql.push(" IN (SELECT unhex(value) FROM json_each(").bind(ids.to_string()).push("))");
         }
         Dialect::Postgres => {
-            let ids: Value = ids.iter().map(|id| id.hyphenated().to_string()).collect();
-            sql.push("=ANY(ARRAY(SELECT CAST(json_array_elements_text(CAST(").bind(ids.to_string());
-            sql.push(" AS json)) AS uuid)))");
+            let mut column = Column::new(Element::Uuid, ids.len());
+            ids.iter().for_each(|id| column.uuid(*id));
+            sql.push("=ANY(").bind_column(column).push(")");
         }
     }
 }

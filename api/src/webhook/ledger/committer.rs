@@ -1,13 +1,14 @@
 //! Commits what the workers have done, of all webhooks together.
 //!
 //! One commit is under way at a time; what finishes meanwhile makes up the next one. So the more there is to do, the fewer
-//! statements and commits a delivery costs.
+//! statements and commits a delivery costs. Commits keep a distance besides: mutations need the writer and the disk for
+//! their own, and somebody waits for those.
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Batch, Error, Lease, Ledger};
 use crate::store::writer;
@@ -16,6 +17,11 @@ use crate::store::writer;
 const MAX_WEBHOOKS: usize = 256;
 /// Outcomes after which a commit takes in no further webhook: the writer is there for mutations, too.
 const MAX_OUTCOMES: usize = 512;
+/// Bytes of answers after which it takes in no further webhook, either: they are copied for the commit.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// From the begin of one commit to that of the next one, unless it is full before. What is recorded later may be sent again
+/// after a crash, so this is short against what is in flight in any case.
+const DISTANCE: Duration = Duration::from_millis(20);
 /// How long is waited after a failure of the database.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
@@ -51,16 +57,20 @@ impl Committer {
 async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
     // What could not be committed with the others is tried alone, so that it cannot keep them from being committed.
     let mut alone = JoinSet::new();
+    let mut next_at = Instant::now();
     while let Some(first) = entries.recv().await {
-        let mut outcomes = first.batch.outcomes.len();
+        let (mut outcomes, mut answer_bytes) = (first.batch.outcomes.len(), answer_bytes(&first.batch));
         let mut some = vec![first];
         while some.len() < MAX_WEBHOOKS
             && outcomes < MAX_OUTCOMES
-            && let Ok(entry) = entries.try_recv()
+            && answer_bytes < MAX_ANSWER_BYTES
+            && let Ok(Some(entry)) = timeout_at(next_at, entries.recv()).await
         {
             outcomes += entry.batch.outcomes.len();
+            answer_bytes += self::answer_bytes(&entry.batch);
             some.push(entry);
         }
+        next_at = Instant::now() + DISTANCE;
         let parts: Vec<_> = some.iter().map(|entry| (&entry.lease, &entry.batch)).collect();
         match ledger.commit_all(&parts).await {
             Ok(held) => some.into_iter().zip(held).for_each(|(entry, is_held)| entry.answer(is_held)),
@@ -72,6 +82,12 @@ async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
         while alone.try_join_next().is_some() {}
     }
     while alone.join_next().await.is_some() {}
+}
+
+/// How much of what receivers answered is to be kept.
+fn answer_bytes(batch: &Batch) -> usize {
+    let attempts = batch.outcomes.iter().filter_map(|outcome| outcome.attempt.as_ref());
+    attempts.map(|attempt| attempt.response_body.as_ref().map_or(0, String::len)).sum()
 }
 
 async fn commit_alone(ledger: Ledger, entry: Entry) {

@@ -217,6 +217,20 @@ async fn nothing_is_decompressed() {
     assert!(!body.contains('\0'));
 }
 
+#[test]
+fn what_is_kept_is_never_longer_than_it_may_be() {
+    // Each of these takes three bytes when it is replaced.
+    for byte in [0, 0xff] {
+        let text = text(&[byte; MAX_RESPONSE_BYTES]);
+        assert!(text.len() <= MAX_RESPONSE_BYTES && text.len() > MAX_RESPONSE_BYTES - 3, "{}", text.len());
+        assert!(text.chars().all(|char| char == '\u{fffd}'));
+    }
+    // A letter that was cut in two at the end is replaced as a whole.
+    assert_eq!(text("a\0é".as_bytes()), "a\u{fffd}é");
+    assert_eq!(text(&"aé".as_bytes()[..2]), "a\u{fffd}");
+    assert_eq!(text(b""), "");
+}
+
 #[tokio::test]
 async fn connections_that_fail() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -22,12 +22,15 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_BATCH_RESPONSE_BYTES: usize = 1024;
 
 impl Worker {
-    pub(super) fn finished(&mut self, finished: Result<(Vec<Job>, Attempt), JoinError>) -> Result<(), Abandoned> {
-        let (jobs, attempt) = finished.map_err(|error| {
+    pub(super) fn survived<T>(&self, ended: Result<T, JoinError>) -> Result<T, Abandoned> {
+        ended.map_err(|error| {
             tracing::error!(webhook.id = %self.lease.webhook, %error, "sending a message has panicked");
             Abandoned
-        })?;
-        let Some(first) = jobs.first() else { return Ok(()) };
+        })
+    }
+
+    pub(super) fn finished(&mut self, jobs: Vec<Job>, attempt: Attempt) {
+        let Some(first) = jobs.first() else { return };
         // What goes out together has the same attempts behind it.
         let target = Arc::clone(&self.target.borrow());
         let schedule = target.schedule.as_ref().unwrap_or(&self.shared.schedule);
@@ -59,7 +62,6 @@ impl Worker {
         }
         ended.held.into_iter().for_each(|job| self.hold(job));
         self.released.extend(ended.released);
-        Ok(())
     }
 
     fn count(&self, job: &Job, verdict: Verdict) {

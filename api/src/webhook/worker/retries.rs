@@ -11,6 +11,8 @@ use crate::webhook::clock::micros;
 use crate::webhook::ledger::waiting::Due;
 use crate::webhook::ledger::{self, Ledger};
 
+/// Retries that are read at a time at least, however few may be in flight: each look costs a statement.
+const READ_AHEAD: usize = 64;
 /// How long a worker waits after a failure of the database.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// Others may ask for retries, so no timer is longer than this.
@@ -35,7 +37,7 @@ impl Worker {
             (target.max_in_flight, target.batching.is_some())
         };
         // Rows of busy deliveries still look due, so as many more are read.
-        let limit = max_in_flight + self.busy.len();
+        let limit = max_in_flight.max(READ_AHEAD) + self.busy.len();
         let (id, ledger) = (self.lease.webhook, self.shared.ledger.clone());
         match read_due(&ledger, id, now, limit, is_batched, &self.busy).await {
             Ok((due, next_due)) => {
@@ -50,6 +52,7 @@ impl Worker {
             }
         }
     }
+
     /// Counts the deliveries that wait, after others may have put some in line. What is being committed would be counted
     /// wrongly, so then it is left for later.
     async fn count_pending(&mut self) {

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Worker;
+use super::lanes::Request;
 use crate::webhook::batch;
 use crate::webhook::ledger::{Job, Outcome};
 use crate::webhook::order::Admitted;
@@ -34,6 +35,7 @@ impl Worker {
         let limit = if self.order.is_parallel() { self.target.borrow().max_in_flight } else { 1 };
         !self.is_stopping
             && !self.stop.is_cancelled()
+            && !self.shared.term.is_over()
             && self.in_flight.len() < limit
             && self.outcomes.len() < MAX_UNCOMMITTED
     }
@@ -196,19 +198,13 @@ impl Worker {
 
     fn start(&mut self, kind: Kind, mut jobs: Vec<Job>, permit: Option<OwnedSemaphorePermit>, now: Instant) {
         self.was_retry = kind == Kind::Retry;
-        let (sender, timeout) = (self.shared.sender.clone(), self.shared.timeout);
         let target = Arc::clone(&self.target.borrow());
         self.pace.started(target.rate_limit, now);
         if target.batching.is_some() {
             let id = batch::id(&jobs);
             jobs.iter_mut().for_each(|job| job.batch = Some(id));
         }
-        self.in_flight.spawn(async move {
-            let outbound = target.request(&jobs, timeout);
-            let attempt = sender.send(outbound).await;
-            drop(permit);
-            (jobs, attempt)
-        });
+        self.in_flight.start(Request { jobs, target, timeout: self.shared.timeout, permit });
     }
 }
 

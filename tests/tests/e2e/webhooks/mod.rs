@@ -11,6 +11,7 @@ mod registration;
 mod retry;
 mod roles;
 mod sending;
+mod takeover;
 mod verification;
 mod verify;
 

@@ -7,6 +7,7 @@ mod plans;
 use super::document::{Document, MAX_PLACES, MAX_WORDS};
 use super::query::{Problem, Search};
 use super::words::{MAX_WORD_LENGTH, words};
+use crate::database::{Column, Database, Dialect, Element, Sql};
 
 #[track_caller]
 fn check_words(text: &str, expected: &str) {
@@ -131,6 +132,25 @@ fn documents_are_cut() {
     let places: Vec<_> = (1..=MAX_PLACES).map(|n| n.to_string()).collect();
     assert_eq!(document.to_postgres(), format!("'end':{} 'the':{}", MAX_PLACES + 2, places.join(",")));
     assert!(document.into_sqlite().ends_with("the — end"));
+}
+
+#[tokio::test]
+async fn postgresql_reads_both_forms_of_a_document_alike() {
+    let url = std::env::var("TEST_POSTGRES_URL").expect("`cargo xtask test` starts a PostgreSQL for the tests");
+    let database = Database::connect_postgres(&url).await.unwrap();
+    let many: String = (0..MAX_WORDS + 5).map(|n| format!("w{n} ")).collect();
+    let often = "the ".repeat(MAX_PLACES + 1) + "end";
+    for texts in
+        [&[][..], &["ABC-123", "Red shirt, red"], &["東京 語", "Äpfel ñandú 🙂", "1.5"], &[&many], &[&often, "the"]]
+    {
+        let document = Document::new(texts.iter().copied());
+        let mut words = Column::new(Element::Words, 2);
+        words.null();
+        words.write(|out| document.write_postgres(out));
+        let mut sql = Sql::text(Dialect::Postgres, "SELECT count(*) FROM unnest(");
+        sql.bind_column(words).push(") AS words WHERE words=CAST(").bind(document.to_postgres()).push(" AS tsvector)");
+        assert_eq!(database.query(sql).await.unwrap()[0].need_int(0).unwrap(), 1, "{texts:.40?}");
+    }
 }
 
 #[test]

@@ -21,18 +21,19 @@ use sea_orm::ActiveEnum;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::core::{Core, database_error};
-use super::deliveries::{attempt_object, delivery_object};
-use super::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected, write_errors};
-use super::follower::expired;
-use super::plan::context::{Arguments, bad_input};
-use super::plan::{Context, Key, Output, located};
-use super::request::{Item, Payload, Request};
-use super::webhooks::{Webhooks, charge_deliveries, webhook_id};
-use super::{follower, tree};
+use super::charge::charge_deliveries;
+use super::object::{attempt_object, delivery_object, webhook_id};
+use super::scope::Webhooks;
 use crate::auth::Principal;
 use crate::catalog::type_id;
 use crate::log::CursorText;
+use crate::schema::core::{Core, database_error};
+use crate::schema::document::{ErrorCode, GraphqlError, Operation, PathSegment, Selected, write_errors};
+use crate::schema::follower::expired;
+use crate::schema::plan::context::{Arguments, bad_input};
+use crate::schema::plan::{Context, Key, Output, located};
+use crate::schema::request::{Item, Payload, Request};
+use crate::schema::{follower, tree};
 use crate::webhook::Operations;
 use crate::webhook::health::Report;
 use crate::webhook::registry::deliveries::Attempted;
@@ -153,7 +154,7 @@ impl Feed {
         while !self.is_over {
             match self.take().await {
                 Ok(Some(value)) => match self.render(value).await {
-                    Ok(payload) => return Some(Item::Next(Arc::new(payload))),
+                    Ok(payload) => return Some(Item::Next(payload.into())),
                     Err(errors) => return Some(self.end(&errors)),
                 },
                 Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
