@@ -339,12 +339,16 @@ async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> 
     for place in databases.places().await? {
         let measured = reads::run(&binary, &place, args).await?;
         println!("{}: {} orders, {} connections", place.name(), thousands(args.orders as f64), args.connections);
-        println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
+        if !measured.cases.is_empty() {
+            println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
+        }
         if let Some(trees) = &measured.trees {
-            let cases = (("IN, level by level", &trees.batched), ("Tandem", &trees.tandem));
-            let ratio = print_pair("the tree in process, loads/s", &place, cases.0, cases.1);
-            let what = format!("the tree in process, loads/s, {}", place.name());
-            targets.push(Target::at_least(what, thousands(trees.tandem.median()), ratio, 1.5));
+            println!("{}", trees.table(place.name()));
+            for (name, theirs) in trees.others() {
+                let what = format!("the tree in process, loads/s, {}, to {name}", place.name());
+                let (figure, ratio) = (thousands(trees.tandem.median()), trees.ratio(theirs));
+                targets.push(Target::at_least(what, figure, ratio, 1.5));
+            }
         }
         if matches!(place, Place::Postgres { .. }) {
             for (case, outcome) in &measured.cases {

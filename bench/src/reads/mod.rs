@@ -3,10 +3,13 @@
 //!
 //! - `seed`: the shop, put into the tables by SQL, since writing it by mutations takes minutes
 //! - `cases`: what is asked over HTTP
-//! - `batched`: the same tree, loaded level by level
+//! - `batched`: the same tree, loaded level by level by hand
+//! - `loaders`: the same tree as an API by async-graphql over SeaORM; `entities`: its tables
 
 mod batched;
 mod cases;
+mod entities;
+mod loaders;
 mod seed;
 
 use std::path::Path;
@@ -16,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 use tandem::app::parts::{self, Options, Parts};
 use tandem::auth::Secret;
 use tandem::catalog;
@@ -30,11 +34,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::loaders::Loaders;
 use crate::load::Outcome;
 use crate::place::{ENCRYPTION_KEY, NewDatabase, Place};
-use crate::rounds::{Rounds, alternate};
+use crate::rounds::Rounds;
 use crate::served::Tandem;
 use crate::store::RESOURCES;
+use crate::table::Table;
 
 /// How reads are measured.
 #[derive(Debug, Clone, Args)]
@@ -110,8 +116,36 @@ pub struct Measured {
 pub struct Trees {
     /// By Tandem.
     pub tandem: Rounds,
-    /// By one statement for each level.
+    /// By async-graphql's `DataLoader` over SeaORM: one statement for each level.
+    pub loaders: Rounds,
+    /// By one statement for each level, by hand.
     pub batched: Rounds,
+}
+
+impl Trees {
+    /// What Tandem is compared with.
+    pub fn others(&self) -> [(&'static str, &Rounds); 2] {
+        [
+            ("batched IN, async-graphql's DataLoader over SeaORM", &self.loaders),
+            ("batched IN by hand, no GraphQL, no rights", &self.batched),
+        ]
+    }
+
+    /// How many times the rate of another one that of Tandem is.
+    pub fn ratio(&self, theirs: &Rounds) -> f64 {
+        self.tandem.median() / theirs.median()
+    }
+
+    /// All of them, for people.
+    pub fn table(&self, place: &str) -> Table {
+        let mut table = Table::new(&["the tree in process, loads/s", "median", "min", "max", "Tandem's ratio"]);
+        for (name, theirs) in self.others() {
+            let ratio = format!("{:.2}", self.ratio(theirs));
+            table.row([format!("{place}, {name}")].into_iter().chain(theirs.cells()).chain([ratio]));
+        }
+        table.row([format!("{place}, Tandem")].into_iter().chain(self.tandem.cells()).chain([String::new()]));
+        table
+    }
 }
 
 /// Measures everything on one kind of database.
@@ -129,7 +163,7 @@ pub async fn run(binary: &Path, place: &Place, args: &ReadsArgs) -> Result<Measu
     Ok(Measured { cases: cases?, trees })
 }
 
-/// Fills the shop and compares the two ways to load the tree. A runtime of its own has threads for them, which the load
+/// Fills the shop and compares the ways to load the tree. A runtime of its own has threads for them, which the load
 /// client does without.
 async fn in_process(database: &NewDatabase, args: &ReadsArgs) -> Result<Option<Trees>> {
     let (url, args) = (database.url.clone(), args.clone());
@@ -140,7 +174,7 @@ async fn in_process(database: &NewDatabase, args: &ReadsArgs) -> Result<Option<T
             let parts = Arc::new(open(&url, &stop, &tasks).await?);
             seed::fill(&url, args.orders).await?;
             let figures = match args.wants(Part::InProcess) {
-                true => compare(&parts, &args).await.map(|(tandem, batched)| Some(Trees { tandem, batched })),
+                true => compare(&parts, &url, &args).await.map(Some),
                 false => Ok(None),
             };
             stop.cancel();
@@ -171,47 +205,52 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
     Ok(parts::open(options, stop, tasks).await?)
 }
 
-async fn compare(parts: &Arc<Parts>, args: &ReadsArgs) -> Result<(Rounds, Rounds)> {
+async fn compare(parts: &Arc<Parts>, url: &str, args: &ReadsArgs) -> Result<Trees> {
     let cursors =
         batched::cursors("orders", args.orders, async |query, variables| batched::ask(parts, query, variables).await);
     let cursors: Arc<[String]> = cursors.await?.into();
+    let loaders = Arc::new(Loaders::connect(url).await?);
     for nth in [0, args.orders / 2] {
         let ours = batched::by_tandem(parts, &cursors[nth as usize]).await?;
-        let theirs = batched::by_level(&parts.database, nth).await?;
-        if ours != theirs {
-            bail!("not the same tree:\n{}\n{}", String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs));
+        for theirs in [batched::by_level(&parts.database, nth).await?, loaders.tree(nth).await?] {
+            if serde_json::from_slice::<Value>(&ours)? != serde_json::from_slice::<Value>(&theirs)? {
+                bail!("not the same tree:\n{}\n{}", String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs));
+            }
         }
     }
-    let trees = args.orders - batched::ORDERS;
-    alternate(
-        args.rounds,
-        async || {
-            let (parts, cursors) = (Arc::clone(parts), Arc::clone(&cursors));
-            per_second(args, trees, move |nth| {
-                let (parts, cursors) = (Arc::clone(&parts), Arc::clone(&cursors));
-                async move { batched::by_tandem(&parts, &cursors[nth as usize]).await }
-            })
-            .await
-        },
-        async || {
-            let database = parts.database.clone();
-            per_second(args, trees, move |nth| {
-                let database = database.clone();
-                async move { batched::by_level(&database, nth).await }
-            })
-            .await
-        },
-    )
-    .await
+    let mut trees = Trees { tandem: Rounds::default(), loaders: Rounds::default(), batched: Rounds::default() };
+    // In turn, so that whatever else the machine does hits all of them.
+    for _ in 0..args.rounds {
+        let (of, cursors) = (Arc::clone(parts), Arc::clone(&cursors));
+        let load = move |nth| {
+            let (parts, cursors) = (Arc::clone(&of), Arc::clone(&cursors));
+            async move { batched::by_tandem(&parts, &cursors[nth as usize]).await }
+        };
+        trees.tandem.push(per_second(args, load).await?);
+        let of = Arc::clone(&loaders);
+        let load = move |nth| {
+            let loaders = Arc::clone(&of);
+            async move { loaders.tree(nth).await }
+        };
+        trees.loaders.push(per_second(args, load).await?);
+        let of = parts.database.clone();
+        let load = move |nth| {
+            let database = of.clone();
+            async move { batched::by_level(&database, nth).await }
+        };
+        trees.batched.push(per_second(args, load).await?);
+    }
+    Ok(trees)
 }
 
 /// Loads trees from anywhere in the shop, as many at the same time as there are tasks.
-async fn per_second<F>(args: &ReadsArgs, trees: u64, load: impl Fn(u64) -> F + Clone + Send + 'static) -> Result<f64>
+async fn per_second<F>(args: &ReadsArgs, load: impl Fn(u64) -> F + Clone + Send + 'static) -> Result<f64>
 where
     F: Future<Output = Result<Vec<u8>>> + Send,
 {
     let start = Instant::now() + Duration::from_millis(300);
     let end = start + Duration::from_secs(args.seconds);
+    let trees = args.orders - batched::ORDERS;
     let mut tasks = JoinSet::new();
     for task in 0..args.tasks as u64 {
         let load = load.clone();
