@@ -31,7 +31,7 @@ enum Reads {
     Postgres { sessions: Sessions, url: String, look_ups: LookUps },
 }
 
-/// How long PostgreSQL works on one SELECT at most, so that a client that has long gone does not keep a connection busy.
+/// How long the database works on one SELECT at most, so that none keeps a connection or a thread from others.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Up to this size it does not matter how a table is read.
@@ -41,7 +41,7 @@ impl Database {
     /// Opens an SQLite file that is already there, with some reader threads.
     pub fn open_sqlite(path: &str, lock: FileLock) -> Result<Self, Error> {
         sqlite::prepare(path)?;
-        let readers = Readers::start(path, sqlite::reader_count())?;
+        let readers = Readers::start(path, sqlite::reader_count(), READ_TIMEOUT)?;
         Ok(Self::new(Reads::Sqlite { path: path.to_owned(), readers, _lock: lock }))
     }
 

@@ -15,6 +15,9 @@ pub enum Error {
     /// Another transaction was in the way (deadlock, serialisation): the same work may succeed when it is tried again.
     #[error("in conflict with another transaction: {0}")]
     Conflict(String),
+    /// It worked on a statement for as long as it may. The statement has changed nothing.
+    #[error("the database took too long: {0}")]
+    TimedOut(String),
     /// The database could not be reached.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
@@ -53,6 +56,8 @@ impl Error {
                 (ErrorKind::ForeignKeyViolation, _) => Self::ForeignKey(text),
                 // deadlock_detected, serialization_failure
                 (_, Some("40P01" | "40001")) => Self::Conflict(text),
+                // query_canceled, as by statement_timeout
+                (_, Some("57014")) => Self::TimedOut(text),
                 // admin_shutdown, crash_shutdown, cannot_connect_now
                 (_, Some("57P01" | "57P02" | "57P03")) => Self::Unavailable(text),
                 _ => Self::Other(text),

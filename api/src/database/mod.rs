@@ -14,6 +14,7 @@ mod session;
 mod sessions;
 mod sql;
 mod sqlite;
+mod time_limit;
 mod writer_connection;
 
 pub use column::{Column, Element};

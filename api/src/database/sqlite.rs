@@ -2,8 +2,12 @@
 //!
 //! Reads run on a few reader threads that share one bounded queue; when it is full, callers wait. Writes run on the
 //! writer's thread. WAL lets them go on side by side.
+//!
+//! A read that takes too long, or that nobody waits for any more, is interrupted, so that it cannot keep a reader thread
+//! from everybody else. What is written is never interrupted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::functions::FunctionFlags;
 use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, Statement};
@@ -12,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::float_sum::FloatSum;
 use super::record::Record;
 use super::sql::Sql;
+use super::time_limit::TimeLimit;
 use super::{Error, packed};
 
 /// Reader threads: as many as there are processors, for reads are bound by these, but not fewer than two, so that a long
@@ -36,9 +41,16 @@ pub(super) fn prepare(path: &str) -> Result<(), Error> {
 
 /// Opens a connection with Tandem's settings: a commit is on the disk when it returns.
 pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
+    open_and(path, |_| Ok(()))
+}
+
+fn open_and(
+    path: &str,
+    prepare: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()>,
+) -> Result<DatabaseConnection, Error> {
     let conn = rusqlite::Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
     conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
-    add_functions(&conn).map_err(|e| Error::Unavailable(e.to_string()))?;
+    add_functions(&conn).and_then(|()| prepare(&conn)).map_err(|e| Error::Unavailable(e.to_string()))?;
     let conn: DatabaseConnection = DatabaseConnectionType::RusqliteSharedConnection(conn.into()).into();
     for pragma in [
         "PRAGMA busy_timeout = 5000",
@@ -107,7 +119,7 @@ pub(super) fn control(conn: &DatabaseConnection, text: &str) -> Result<(), Error
 struct Read {
     sql: Sql,
     reply: oneshot::Sender<Result<Vec<Record>, Error>>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 /// The reader threads. They end when the last clone of this is dropped.
@@ -119,14 +131,16 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &str, count: usize) -> Result<Self, Error> {
+    /// Starts so many. A read may take as long as `limit`; then it is [`Error::TimedOut`].
+    pub(super) fn start(path: &str, count: usize, limit: Duration) -> Result<Self, Error> {
         let (queue, reads) = crossbeam_channel::bounded::<Read>(QUEUE_LENGTH);
         let (opened, openings) = std::sync::mpsc::channel();
         for i in 0..count {
             let (path, reads, opened) = (path.to_owned(), reads.clone(), opened.clone());
             // A connection cannot leave the thread that opened it.
             let serve = move || {
-                let conn = match open(&path) {
+                let time_limit = TimeLimit::new(limit);
+                let conn = match open_and(&path, |conn| time_limit.watch(conn)) {
                     Ok(conn) => conn,
                     Err(error) => {
                         let _ = opened.send(Err(error));
@@ -134,13 +148,15 @@ impl Readers {
                     }
                 };
                 let _ = opened.send(Ok(()));
-                for read in reads {
+                for Read { sql, reply, place } in reads {
                     // A request that has timed out in the queue must not cost those behind it any more.
-                    if read.reply.is_closed() {
+                    if reply.is_closed() {
                         continue;
                     }
+                    let (reply, result) = time_limit.run(reply, || query(&conn, sql));
                     // Whoever asked may have gone away; that is not this thread's business.
-                    let _ = read.reply.send(query(&conn, read.sql));
+                    let _ = reply.send(result);
+                    drop(place);
                 }
             };
             std::thread::Builder::new()
@@ -158,7 +174,47 @@ impl Readers {
         let (reply, answer) = oneshot::channel();
         let gone = || Error::Unavailable("the reader threads have ended".to_owned());
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| gone())?;
-        self.queue.send(Read { sql, reply, _place: place }).map_err(|_| gone())?;
+        self.queue.send(Read { sql, reply, place }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Dialect;
+
+    /// Does not end by itself.
+    fn endless() -> Sql {
+        let text = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        Sql::text(Dialect::Sqlite, text)
+    }
+
+    fn one_reader(limit: Duration) -> (tempfile::TempDir, Readers) {
+        let directory = tempfile::tempdir().unwrap();
+        let readers = Readers::start(directory.path().join("some.db").to_str().unwrap(), 1, limit).unwrap();
+        (directory, readers)
+    }
+
+    async fn is_free(readers: &Readers) {
+        let answer = readers.query(Sql::text(Dialect::Sqlite, "SELECT 1"));
+        let answer = tokio::time::timeout(Duration::from_secs(30), answer).await.expect("the reader is free again");
+        assert_eq!(answer.unwrap()[0].need_int(0).unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_read_that_takes_too_long_ends() {
+        let (_directory, readers) = one_reader(Duration::from_millis(50));
+        let answer = readers.query(endless()).await;
+        assert!(matches!(answer, Err(Error::TimedOut(_))));
+        is_free(&readers).await;
+    }
+
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_ends() {
+        let (_directory, readers) = one_reader(Duration::from_secs(3600));
+        let asked = tokio::time::timeout(Duration::from_millis(50), readers.query(endless())).await;
+        assert!(asked.is_err());
+        is_free(&readers).await;
     }
 }

@@ -132,7 +132,7 @@ impl ChangesPlan {
                 break;
             }
             let until = Position::new(head.get().min(scan.scanned.get() + WINDOW));
-            let until = until.map_err(|error| database_error(&error))?;
+            let until = until.map_err(|error| database_error(&error.into()))?;
             let (database, wanted) = (&core.database, self.wanted.kinds());
             let events =
                 log::read::matching(database, core.hub.lineage(), wanted, scan.scanned, until, BATCH as u64).await;

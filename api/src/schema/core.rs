@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::document::{Documents, ErrorCode, GraphqlError};
 use crate::catalog::Catalog;
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::log::hub::PositionError;
 use crate::log::{CursorError, Hub};
 use crate::store::{AsOf, Writer, as_of, writer};
@@ -20,7 +20,12 @@ pub(crate) struct Core {
 }
 
 /// A failed read. The cause goes to the log, not to the client.
-pub(crate) fn database_error(error: &dyn std::error::Error) -> GraphqlError {
+pub(crate) fn database_error(error: &database::Error) -> GraphqlError {
+    if let database::Error::TimedOut(_) = error {
+        tracing::warn!(%error, "a request was too much for the database");
+        let message = "The database took too long. Ask for less, or filter and order by fields with an index.";
+        return GraphqlError::new(ErrorCode::Timeout, message);
+    }
     tracing::error!(%error, "a request failed in the database");
     GraphqlError::new(ErrorCode::Internal, "The server could not read its database. Try again.")
 }
@@ -57,6 +62,11 @@ pub(crate) fn writer_error(error: &writer::Error) -> GraphqlError {
         writer::Error::Closed => {
             let message = "The server is shutting down. Nothing was written; try again in a moment.";
             GraphqlError::new(ErrorCode::Internal, message)
+        }
+        writer::Error::Database(error) if matches!(**error, database::Error::TimedOut(_)) => {
+            tracing::warn!(%error, "the filter of a mutation was too much for the database");
+            let message = "It took too long to find the rows. Nothing was written; filter by fields with an index.";
+            GraphqlError::new(ErrorCode::Timeout, message)
         }
         writer::Error::Database(error) => {
             tracing::error!(%error, "a mutation failed in the database");

@@ -12,8 +12,8 @@ use crate::catalog::{Catalog, Datum, Field, FieldId, FieldType, Filter, Resource
 use crate::store::validate;
 use crate::store::writer::idempotency::MAX_KEY_LENGTH;
 use crate::store::writer::{
-    By, Child, Code, Command, Create, CreateMany, Delete, DeleteMany, Key, MAX_ROWS, Update, UpdateMany, Upsert,
-    Violation,
+    By, Child, Code, Command, Create, CreateMany, Delete, DeleteMany, Key, MAX_ROWS, Matching, Update, UpdateMany,
+    Upsert, Violation,
 };
 
 /// A command, and what is already known to be wrong with it.
@@ -114,7 +114,8 @@ pub(crate) fn update_many(
     let mut violations = Vec::new();
     let at_most = at_most(input, &mut violations);
     let patch = patch(catalog, resource, input, "patch", &mut violations);
-    Parsed { command: Command::UpdateMany(UpdateMany { resource, filter, patch, at_most }), violations }
+    let matching = Matching::new(filter, at_most);
+    Parsed { command: Command::UpdateMany(UpdateMany { resource, matching, patch }), violations }
 }
 
 /// Reads the input of `deleteX`.
@@ -128,7 +129,8 @@ pub(crate) fn delete(catalog: &Catalog, resource: ResourceId, input: &Map<String
 pub(crate) fn delete_many(resource: ResourceId, filter: Filter, input: &Map<String, Value>) -> Parsed {
     let mut violations = Vec::new();
     let at_most = at_most(input, &mut violations);
-    Parsed { command: Command::DeleteMany(DeleteMany { resource, filter, at_most }), violations }
+    let matching = Matching::new(filter, at_most);
+    Parsed { command: Command::DeleteMany(DeleteMany { resource, matching }), violations }
 }
 
 /// Reads the input of `upsertX`.

@@ -16,6 +16,7 @@ on_both!(
     more_than_may_match_changes_nothing,
     rows_that_may_not_be_written_refuse_all,
     a_filter_sees_what_the_caller_sees,
+    a_row_that_matches_is_taken_by_one,
     batches_are_bounded,
 );
 
@@ -265,6 +266,23 @@ async fn a_filter_sees_what_the_caller_sees(case: &Case) {
     team.done(UPDATE, by_cost).await;
     let data = admin.data("{ orders(orderBy: [{number: ASC}]) { nodes { note } } }", json!({})).await;
     assert_eq!(data["orders"]["nodes"], json!([{"note": "mine"}, {"note": null}]));
+}
+
+/// Each takes what is free, at the same time.
+async fn a_row_that_matches_is_taken_by_one(case: &Case) {
+    let server = case.server().await;
+    let admin = server.client(&Caller::admin());
+    admin.done(CREATE, json!({"items": items(50)})).await;
+    let take = async |worker: usize| {
+        let input =
+            json!({"filter": {"name": {"neq": "taken"}}, "patch": {"name": "taken", "stock": worker}, "atMost": 50});
+        let payload = admin.done(UPDATE, input).await;
+        payload["products"].as_array().expect("a list").len()
+    };
+    let taken = futures_util::future::join_all((1..=20).map(take)).await;
+    assert_eq!(taken.iter().sum::<usize>(), 50, "{taken:?}");
+    let versions = admin.data("{ products(filter: {version: {neq: 2}}) { totalCount } }", json!({})).await;
+    assert_eq!(versions["products"]["totalCount"], 0);
 }
 
 async fn batches_are_bounded(case: &Case) {

@@ -58,6 +58,21 @@ pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: O
     Ok(page)
 }
 
+/// The ids of the rows that match, in their order, at most `limit` of them.
+pub async fn matching(
+    database: &Database,
+    catalog: &Catalog,
+    resource: ResourceId,
+    filter: &Filter,
+    limit: usize,
+) -> Result<Vec<Uuid>, Error> {
+    if *filter == Filter::Const(false) {
+        return Ok(Vec::new());
+    }
+    let records = database.query(statement::matching(database.dialect(), catalog, resource, filter, limit)).await?;
+    records.iter().map(|record| record.need_uuid(0)).collect()
+}
+
 /// A filter for the row with these values of some fields.
 pub fn by_values(values: impl IntoIterator<Item = (FieldId, Datum)>) -> Filter {
     use crate::catalog::filter::{CompareOp, Test};

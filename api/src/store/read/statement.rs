@@ -14,7 +14,7 @@ use super::keyset::Keyset;
 use super::order_type;
 use super::part::{self, Joined, Of};
 use super::shape::{List, Shape, Slot};
-use crate::catalog::{Catalog, Filter, Resource};
+use crate::catalog::{Catalog, Filter, Resource, ResourceId};
 use crate::database::{Dialect, Sql};
 use crate::store::predicate::{self, Aliases};
 
@@ -61,6 +61,20 @@ pub(in crate::store) fn list(dialect: Dialect, catalog: &Catalog, list: &List, p
     } else {
         builder.sql.push("CAST(NULL AS text)");
     }
+    builder.sql
+}
+
+/// The ids of the rows that match, in their order.
+pub(super) fn matching(dialect: Dialect, catalog: &Catalog, of: ResourceId, filter: &Filter, limit: usize) -> Sql {
+    let mut builder = Builder { sql: Sql::new(dialect), aliases: Aliases::default(), catalog };
+    let alias = builder.aliases.next();
+    let resource = catalog.resource(of);
+    let id = &resource.field(Resource::ID).column;
+    builder.sql.push("SELECT ").column(&alias, id);
+    builder.sql.push(" FROM ").ident(&resource.prefix).push(" AS ").push(&alias).push(" WHERE ");
+    predicate::push(&mut builder.sql, &mut builder.aliases, catalog, of, &alias, filter);
+    builder.sql.push(" ORDER BY ").column(&alias, id);
+    builder.sql.push(" LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
     builder.sql
 }
 

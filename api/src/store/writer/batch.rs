@@ -116,6 +116,7 @@ impl Failure {
                 database::Error::Unique(_)
                 | database::Error::ForeignKey(_)
                 | database::Error::Corrupt(_)
+                | database::Error::TimedOut(_)
                 | database::Error::Other(_) => true,
                 database::Error::Conflict(_) | database::Error::Unavailable(_) => false,
             },

@@ -54,8 +54,18 @@ impl Command {
             Self::Update(_) | Self::Delete(_) => 1,
             Self::Upsert(upsert) => upsert.create.rows(),
             Self::CreateMany(many) => many.items.iter().map(Create::rows).sum(),
-            Self::UpdateMany(many) => many.at_most,
-            Self::DeleteMany(many) => many.at_most,
+            Self::UpdateMany(UpdateMany { matching, .. }) | Self::DeleteMany(DeleteMany { matching, .. }) => {
+                matching.rows()
+            }
+        }
+    }
+
+    /// The rows that it finds by a filter, and of what they are.
+    pub(super) fn matching_mut(&mut self) -> Option<(ResourceId, &mut Matching)> {
+        match self {
+            Self::UpdateMany(many) => Some((many.resource, &mut many.matching)),
+            Self::DeleteMany(many) => Some((many.resource, &mut many.matching)),
+            Self::Create(_) | Self::Update(_) | Self::Delete(_) | Self::Upsert(_) | Self::CreateMany(_) => None,
         }
     }
 }
@@ -163,12 +173,10 @@ pub struct CreateMany {
 pub struct UpdateMany {
     /// Of what.
     pub resource: ResourceId,
-    /// Which rows; only such as the principal may see.
-    pub filter: Filter,
+    /// Which rows.
+    pub matching: Matching,
     /// The fields that change.
     pub patch: Vec<(FieldId, Datum)>,
-    /// If more rows match, none is changed.
-    pub at_most: usize,
 }
 
 /// Remove all rows that match.
@@ -176,10 +184,31 @@ pub struct UpdateMany {
 pub struct DeleteMany {
     /// Of what.
     pub resource: ResourceId,
-    /// Which rows; only such as the principal may see.
-    pub filter: Filter,
-    /// If more rows match, none is removed.
-    pub at_most: usize,
+    /// Which rows.
+    pub matching: Matching,
+}
+
+/// All rows that match a filter, unless they are too many.
+#[derive(Debug, Clone)]
+pub struct Matching {
+    /// Matches only such as the principal may see.
+    pub(super) filter: Filter,
+    /// If more rows match, none is written.
+    pub(super) at_most: usize,
+    /// Those that matched before the mutation came to the writer, in the order of their ids, and no more than one too many.
+    pub(super) found: Option<Vec<Uuid>>,
+}
+
+impl Matching {
+    /// Those that match the filter, which must be one of what the principal may see.
+    pub fn new(filter: Filter, at_most: usize) -> Self {
+        Self { filter, at_most, found: None }
+    }
+
+    /// About how many rows it looks at.
+    fn rows(&self) -> usize {
+        self.found.as_ref().map_or(self.at_most, Vec::len)
+    }
 }
 
 /// What became of a mutation.

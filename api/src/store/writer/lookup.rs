@@ -14,16 +14,22 @@ use crate::store::predicate::{self, Aliases};
 use crate::store::rows;
 
 impl State<'_> {
-    /// The rows that match, in the order of their ids, at most `limit` of them.
+    /// Those of these rows that match, in the order of their ids.
     pub(super) async fn matching(
         &mut self,
         resource_id: ResourceId,
         filter: &Filter,
-        limit: usize,
+        among: &[Uuid],
     ) -> Result<Vec<Arc<Row>>, Error> {
+        if among.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut sql = self.select(resource_id);
+        sql.column("t", &self.catalog.resource(resource_id).field(Resource::ID).column);
+        push_in_ids(&mut sql, among);
+        sql.push(" AND ");
         predicate::push(&mut sql, &mut Aliases::default(), self.catalog, resource_id, "t", filter);
-        self.locked(resource_id, sql, limit, " FOR NO KEY UPDATE OF t").await
+        self.locked(resource_id, sql, among.len(), " FOR NO KEY UPDATE OF t").await
     }
 
     /// The rows whose to-one field `via` points at one of the targets, in the order of their ids, at most `limit` of them.

@@ -1,10 +1,11 @@
 //! Writing many rows with one mutation.
 //!
-//! What matches a filter is found inside the transaction, so everything before must have been flushed.
+//! What matches a filter was found before the mutation came to the writer. Those rows are looked at again inside the
+//! transaction, by their ids, and are written if they match still. So everything before must have been flushed.
 
 use std::sync::Arc;
 
-use super::command::{CreateMany, DeleteMany, UpdateMany};
+use super::command::{CreateMany, DeleteMany, Matching, UpdateMany};
 use super::create::Author;
 use super::state::State;
 use super::violation::{Code, Violation};
@@ -66,8 +67,7 @@ impl State<'_> {
         many: &UpdateMany,
         violations: &mut Vec<Violation>,
     ) -> Result<Vec<Arc<Row>>, Error> {
-        let selection = (many.resource, &many.filter, many.at_most);
-        let rows = self.select_many(author, Operation::Update, selection, violations).await?;
+        let rows = self.select_many(author, Operation::Update, many.resource, &many.matching, violations).await?;
         for row in &rows {
             self.change(author, many.resource, row, &many.patch, "patch", violations).await?;
         }
@@ -81,8 +81,7 @@ impl State<'_> {
         many: &DeleteMany,
         violations: &mut Vec<Violation>,
     ) -> Result<Vec<Arc<Row>>, Error> {
-        let selection = (many.resource, &many.filter, many.at_most);
-        let rows = self.select_many(author, Operation::Delete, selection, violations).await?;
+        let rows = self.select_many(author, Operation::Delete, many.resource, &many.matching, violations).await?;
         if violations.is_empty() && !rows.is_empty() {
             self.remove(author, many.resource, &rows, &["filter"], violations).await?;
         }
@@ -95,9 +94,11 @@ impl State<'_> {
         &mut self,
         author: Author<'_>,
         operation: Operation,
-        (resource, filter, at_most): (ResourceId, &Filter, usize),
+        resource: ResourceId,
+        matching: &Matching,
         violations: &mut Vec<Violation>,
     ) -> Result<Vec<Arc<Row>>, Error> {
+        let Matching { filter, at_most, found } = matching;
         if *filter == Filter::Const(false) {
             return Ok(Vec::new());
         }
@@ -112,12 +113,17 @@ impl State<'_> {
             violations.push(forbidden());
             return Ok(Vec::new());
         }
-        let rows = self.matching(resource, filter, at_most + 1).await?;
-        if rows.len() > at_most {
+        let rows = match found {
+            // Some of them may match no longer, but then there may be others that do.
+            Some(found) if found.len() > *at_most => None,
+            Some(found) => Some(self.matching(resource, filter, found).await?),
+            None => unreachable!("rows are found before a mutation is given to the writer"),
+        };
+        let Some(rows) = rows else {
             let message = format!("More than {at_most} rows match.");
             violations.push(Violation::named(&["atMost"], Code::TooMany, message));
             return Ok(Vec::new());
-        }
+        };
         let mut needs = Needs::default();
         allowed.add_needs(&mut needs);
         self.load_related(resource, &rows, &needs).await?;

@@ -42,7 +42,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 pub use command::{
-    By, Child, Command, Create, CreateMany, Delete, DeleteMany, MAX_ROWS, Mutation, Outcome, Update, UpdateMany, Upsert,
+    By, Child, Command, Create, CreateMany, Delete, DeleteMany, MAX_ROWS, Matching, Mutation, Outcome, Update,
+    UpdateMany, Upsert,
 };
 pub use idempotency::{Key, KeyReused, Receipt};
 pub use violation::{Code, Violation};
@@ -50,6 +51,7 @@ pub use violation::{Code, Violation};
 use crate::catalog::Catalog;
 use crate::database::{self, Database, Record, Sql, WriterConnection};
 use crate::log::Hub;
+use crate::store::read;
 
 /// Batches that are done and whose answers are not given yet. When there are more, the writer waits.
 const UNANSWERED_BATCHES: usize = 8;
@@ -95,6 +97,9 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Writer {
     queue: async_channel::Sender<Job>,
+    /// To find rows by filters before they are written.
+    database: Database,
+    catalog: Arc<Catalog>,
 }
 
 /// A piece of work and the way back.
@@ -161,6 +166,7 @@ impl Writer {
         let (queue, jobs) = async_channel::bounded(settings.queue_length);
         let (opened, opening) = oneshot::channel();
         let (alive, ended) = oneshot::channel::<()>();
+        let (read_from, known) = (database.clone(), Arc::clone(&catalog));
         let database = database.clone();
         // Its own runtime: the answers of PostgreSQL arrive on the thread that waits for them.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -197,14 +203,22 @@ impl Writer {
                 tracing::error!(%error, "the task that answers mutations has failed");
             }
         };
-        Ok((Self { queue }, done))
+        Ok((Self { queue, database: read_from, catalog: known }, done))
     }
 
-    /// Runs a mutation. It is finished even if this future is dropped.
+    /// Runs a mutation. Once it is in the queue it is finished even if this future is dropped.
+    ///
+    /// Rows that match a filter are found first, where reads are made and within their time: however long that takes, no
+    /// other mutation waits for it. The writer then judges those again.
     ///
     /// # Errors
     /// [`Error::Busy`] at once if the queue is full.
-    pub async fn mutate(&self, mutation: Mutation) -> Result<Outcome, Error> {
+    pub async fn mutate(&self, mut mutation: Mutation) -> Result<Outcome, Error> {
+        if let Some((resource, matching)) = mutation.command.matching_mut() {
+            let limit = matching.at_most + 1;
+            let found = read::matching(&self.database, &self.catalog, resource, &matching.filter, limit).await;
+            matching.found = Some(found.map_err(|error| Error::Database(Arc::new(error)))?);
+        }
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Job::Mutation(Box::new(mutation), reply)).map_err(|error| match error {
             async_channel::TrySendError::Full(_) => Error::Busy,

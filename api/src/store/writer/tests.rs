@@ -4,6 +4,7 @@ mod keys;
 mod model;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -13,12 +14,12 @@ use uuid::Uuid;
 
 use self::model::{Item, Link, Model, Op, ROWS, op};
 use super::{
-    By, Child, Code, Command, Create, CreateMany, Delete, DeleteMany, Error, Job, Mutation, Outcome, Update,
+    By, Child, Code, Command, Create, CreateMany, Delete, DeleteMany, Error, Job, Matching, Mutation, Outcome, Update,
     UpdateMany, Upsert, batch,
 };
 use crate::catalog::filter::Test;
 use crate::catalog::{self, Catalog, Datum, FieldId, Filter, ResourceId};
-use crate::database::{Sql, WriterConnection};
+use crate::database::{Dialect, Sql, WriterConnection};
 use crate::log::{self, ChangeKind};
 use crate::testing::{TestApp, admin, on_both};
 
@@ -46,7 +47,8 @@ impl Fields {
         Self { resource, sku: field("sku"), links: ["parent", "friend", "guard"].map(field) }
     }
 
-    fn command(&self, op: &Op, ids: &[Uuid]) -> Command {
+    /// What matches a filter has been found among the rows of `before`.
+    fn command(&self, op: &Op, ids: &[Uuid], before: &Model) -> Command {
         let resource = self.resource;
         let sku = |key: &u8| (self.sku, Datum::Text(model::sku(*key)));
         let update = |row: &usize, patch| {
@@ -56,7 +58,10 @@ impl Fields {
         let point = |link: Link, to: &Option<usize>| {
             (self.links[link as usize], to.map_or(Datum::Null, |to| Datum::Uuid(ids[to])))
         };
-        let filter = |keys: &[u8]| Filter::Field(self.sku, Test::In(keys.iter().map(|key| sku(key).1).collect()));
+        let matching = |keys: &[u8], at_most: usize| {
+            let filter = Filter::Field(self.sku, Test::In(keys.iter().map(|key| sku(key).1).collect()));
+            Matching { found: Some(before.matching(keys, at_most)), ..Matching::new(filter, at_most) }
+        };
         match op {
             Op::Create { key } => Command::Create(create(key)),
             Op::Rename { row, key } => update(row, sku(key)),
@@ -73,10 +78,10 @@ impl Fields {
             }
             Op::UpdateMany { keys, to, at_most } => {
                 let patch = vec![point(Link::Friend, to)];
-                Command::UpdateMany(UpdateMany { resource, filter: filter(keys), patch, at_most: *at_most })
+                Command::UpdateMany(UpdateMany { resource, matching: matching(keys, *at_most), patch })
             }
             Op::DeleteMany { keys, at_most } => {
-                Command::DeleteMany(DeleteMany { resource, filter: filter(keys), at_most: *at_most })
+                Command::DeleteMany(DeleteMany { resource, matching: matching(keys, *at_most) })
             }
             Op::Statement { .. } => unreachable!("a statement is no mutation"),
         }
@@ -96,6 +101,7 @@ async fn run(
     fields: &Fields,
     ops: &[Op],
     ids: &[Uuid],
+    before: &Model,
 ) -> Vec<Result<Answer, StatementAnswer>> {
     let mut jobs = Vec::new();
     let mut answers = Vec::new();
@@ -109,7 +115,7 @@ async fn run(
             answers.push(Err(answer));
         } else {
             let (reply, answer) = oneshot::channel();
-            let command = fields.command(op, ids);
+            let command = fields.command(op, ids, before);
             jobs.push(Job::Mutation(
                 Box::new(Mutation { principal: admin(), command, violations: Vec::new(), key: None }),
                 reply,
@@ -146,7 +152,8 @@ async fn a_batch_does_what_its_jobs_would_do_one_after_the_other() {
             let mut ids: Vec<Uuid> = model.0.keys().copied().collect();
             ids.resize_with(ROWS, Uuid::now_v7);
             let ops = prop::collection::vec(op(), 1..64).new_tree(&mut runner).unwrap().current();
-            let answers = run(&connection, &catalog, &fields, &ops, &ids).await;
+            let before = model.clone();
+            let answers = run(&connection, &catalog, &fields, &ops, &ids, &before).await;
             for (op, answer) in ops.iter().zip(answers) {
                 let answer = match answer {
                     Ok(answer) => answer.await.unwrap(),
@@ -158,13 +165,13 @@ async fn a_batch_does_what_its_jobs_would_do_one_after_the_other() {
                 };
                 let outcome = answer.unwrap_or_else(|error| panic!("{op:?} of {ops:?}: {error}"));
                 let Outcome::Done { events, subjects, violations } = outcome else {
-                    assert_eq!(model.apply(op, &ids, &[]), None, "{op:?} of {ops:?}");
+                    assert_eq!(model.apply(op, &ids, &[], &before), None, "{op:?} of {ops:?}");
                     continue;
                 };
                 let made: Vec<_> = subjects.iter().map(|subject| Some(events[(*subject)?].row_id)).collect();
                 let is_partial = matches!(op, Op::CreateMany { is_independent: true, .. });
                 assert!(violations.is_empty() || is_partial, "{op:?} of {ops:?}");
-                assert_eq!(model.apply(op, &ids, &made), Some(events.len()), "{op:?} of {ops:?}");
+                assert_eq!(model.apply(op, &ids, &made, &before), Some(events.len()), "{op:?} of {ops:?}");
                 for event in &events {
                     position += 1;
                     assert_eq!(event.position.get(), position, "{op:?} of {ops:?}");
@@ -197,13 +204,14 @@ async fn a_row_that_cannot_be_read_fails_alone() {
         let catalog = catalog::parse("items.graphql", ITEMS).unwrap();
         let fields = Fields::of(&catalog);
         let connection = WriterConnection::open(&app.parts.database).await.unwrap();
-        let made = run(&connection, &catalog, &fields, &[Op::Create { key: 0 }], &[]).await.remove(0);
+        let made =
+            run(&connection, &catalog, &fields, &[Op::Create { key: 0 }], &[], &Model::default()).await.remove(0);
         let Outcome::Done { events, .. } = made.unwrap().await.unwrap().unwrap() else { panic!("it was refused") };
         // Reads the same database with a resource file in which the column has another type.
         let other = catalog::parse("items.graphql", &ITEMS.replace("sku: String!", "sku: Int!")).unwrap();
         let ids = [events[0].row_id];
         let ops = [Op::Delete { row: 0 }, Op::Statement { is_valid: true }];
-        let mut answers = run(&connection, &other, &fields, &ops, &ids).await.into_iter();
+        let mut answers = run(&connection, &other, &fields, &ops, &ids, &Model::default()).await.into_iter();
         assert!(answers.next().unwrap().unwrap().await.unwrap().is_err());
         assert!(answers.next().unwrap().unwrap_err().await.unwrap().is_ok());
     })
@@ -227,6 +235,45 @@ async fn a_delete_changes_no_more_rows_than_a_mutation_may() {
         let delete = Delete { resource: fields.resource, id: events[0].row_id, if_version: None };
         let Outcome::Refused { violations, .. } = mutate(Command::Delete(delete)).await else { panic!("it was done") };
         assert_eq!(violations[0].code, Code::TooMany);
+    })
+    .await;
+}
+
+/// A lock on a table stands for a filter that takes long: SQLite, which has no such locks, is asked for less.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_while_rows_are_found() {
+    const OTHERS: &str = "type Other @resource @auth(rules: [{ allow: PUBLIC }]) { name: String }";
+    let file = format!("{ITEMS}{OTHERS}");
+    on_both(&file, async |app| {
+        let catalog = catalog::parse("items.graphql", &file).unwrap();
+        let fields = Fields::of(&catalog);
+        let writer = app.parts.writer.clone();
+        let mutation = |command| Mutation { principal: admin(), command, violations: Vec::new(), key: None };
+        let item = fields.create(vec![(fields.sku, Datum::Text(model::sku(0)))], Vec::new());
+        writer.mutate(mutation(Command::Create(item))).await.unwrap();
+
+        let other = WriterConnection::open(&app.parts.database).await.unwrap();
+        let lock = match other.dialect() {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => {
+                let transaction = other.begin().await.unwrap();
+                transaction.run(Sql::text(Dialect::Postgres, "LOCK TABLE item")).await.unwrap();
+                Some(transaction)
+            }
+        };
+        let matching = Matching::new(Filter::Field(fields.sku, Test::IsNull(false)), 10);
+        let many = Command::UpdateMany(UpdateMany { resource: fields.resource, matching, patch: Vec::new() });
+        let (writing, many) = (writer.clone(), mutation(many));
+        let finding = tokio::spawn(async move { writing.mutate(many).await });
+        let create = Create { resource: catalog.find("Other").unwrap(), ..fields.create(Vec::new(), Vec::new()) };
+        for _ in 0..3 {
+            let made = writer.mutate(mutation(Command::Create(create.clone())));
+            tokio::time::timeout(Duration::from_secs(20), made).await.expect("nobody waits").unwrap();
+        }
+        assert!(lock.is_none() || !finding.is_finished());
+        drop(lock);
+        other.settle().await;
+        assert!(matches!(finding.await.unwrap().unwrap(), Outcome::Done { subjects, .. } if subjects.len() == 1));
     })
     .await;
 }

@@ -118,11 +118,18 @@ impl Model {
         self.update(id, |item| item.links[link as usize] = to)
     }
 
-    /// The rows with these keys; `None` if there are too many.
-    fn matching(&self, keys: &[u8], at_most: usize) -> Option<Vec<Uuid>> {
+    /// The rows with these keys, no more than one too many.
+    pub(super) fn matching(&self, keys: &[u8], at_most: usize) -> Vec<Uuid> {
         let keys: BTreeSet<_> = keys.iter().map(|key| sku(*key)).collect();
-        let ids: Vec<_> = self.0.iter().filter(|(_, item)| keys.contains(&item.sku)).map(|(id, _)| *id).collect();
-        (ids.len() <= at_most).then_some(ids)
+        let matching = self.0.iter().filter(|(_, item)| keys.contains(&item.sku));
+        matching.map(|(id, _)| *id).take(at_most + 1).collect()
+    }
+
+    /// Those of the rows that were found before and still have one of these keys; `None` if there were too many.
+    fn still(&self, found: &[Uuid], keys: &[u8], at_most: usize) -> Option<Vec<Uuid>> {
+        let matching = self.matching(keys, usize::MAX - 1);
+        let still = found.iter().filter(|id| matching.contains(id)).copied().collect();
+        (found.len() <= at_most).then_some(still)
     }
 
     /// How many events the removal of rows makes; `None` if it is refused.
@@ -151,8 +158,9 @@ impl Model {
     }
 
     /// How many events the job makes, `None` if it is refused. New rows are given the ids that the writer gave them; those
-    /// of a job that it refused have others, so that none takes the place of another one.
-    pub(super) fn apply(&mut self, op: &Op, ids: &[Uuid], made: &[Option<Uuid>]) -> Option<usize> {
+    /// of a job that it refused have others, so that none takes the place of another one. What matches a filter was found
+    /// among the rows of `before`.
+    pub(super) fn apply(&mut self, op: &Op, ids: &[Uuid], made: &[Option<Uuid>], before: &Self) -> Option<usize> {
         let new = |i: usize| made.get(i).copied().flatten().unwrap_or_else(Uuid::now_v7);
         match op {
             Op::Statement { .. } => unreachable!("a statement is no mutation"),
@@ -185,7 +193,7 @@ impl Model {
                 Some(count)
             }
             Op::UpdateMany { keys, to, at_most } => {
-                let found = self.matching(keys, *at_most)?;
+                let found = self.still(&before.matching(keys, *at_most), keys, *at_most)?;
                 let mut after = self.clone();
                 for id in &found {
                     after.point(*id, Link::Friend, to.map(|to| ids[to]))?;
@@ -194,7 +202,7 @@ impl Model {
                 Some(found.len())
             }
             Op::DeleteMany { keys, at_most } => {
-                let found = self.matching(keys, *at_most)?;
+                let found = self.still(&before.matching(keys, *at_most), keys, *at_most)?;
                 self.delete(&found)
             }
         }
