@@ -15,7 +15,7 @@ import { Random } from './differential/random.mjs';
 import { coercedArguments, prepare, run } from './differential/reference.mjs';
 import { executable, fill, snapshot } from './differential/shop.mjs';
 import { choices } from './differential/choices.mjs';
-import { Tandem, repository, token } from './tandem.mjs';
+import { Tandem, onBoth, repository, token } from './tandem.mjs';
 
 const SEED = Number(process.env.DIFFERENTIAL_SEED ?? 1);
 const COUNT = Number(process.env.DIFFERENTIAL_COUNT ?? 1500);
@@ -25,8 +25,8 @@ const STAGES = {
   GRAPHQL_VALIDATION_FAILED: 'validate',
 };
 
-async function start(t) {
-  const server = await Tandem.start({ '--debug-extensions': true });
+async function serve(t, start = Tandem.start) {
+  const server = await start({ '--debug-extensions': true });
   t.after(() => server.stop());
   return { server, sdl: await readFile(path.join(repository, 'schema.graphql'), 'utf8') };
 }
@@ -40,7 +40,7 @@ function stageOf(response) {
 const shown = ({ query, variables, operationName }) => `${query}\n${JSON.stringify({ variables, operationName })}`;
 
 test('documents, variables and arguments are read as graphql-js reads them', async (t) => {
-  const { server, sdl } = await start(t);
+  const { server, sdl } = await serve(t);
   const schema = buildSchema(sdl);
   const stages = { parse: 0, validate: 0, request: 0, execute: 0 };
   let coerced = 0;
@@ -118,8 +118,8 @@ const NULLS = [
   '{ customers(first: 9) { nodes { orders(first: 9) { nodes { lines(first: 0) { nodes { id } } customer { name } } } } } }',
 ];
 
-test('responses have the data, the nulls and the error paths that graphql-js gives', async (t) => {
-  const { server, sdl } = await start(t);
+onBoth('responses have the data, the nulls and the error paths that graphql-js gives', async (t, start) => {
+  const { server, sdl } = await serve(t, start);
   const schema = executable(sdl);
   const callers = [
     { bearer: token('root', 'admin'), sub: 'root', roles: ['admin'] },
@@ -169,7 +169,7 @@ const withoutBuiltIn = (data) => JSON.parse(JSON.stringify(data), (_, value) => 
 const BUILT_IN = ['ID', 'String', 'Int', 'Float', 'Boolean'];
 
 test('introspection tells what graphql-js tells', async (t) => {
-  const { server, sdl } = await start(t);
+  const { server, sdl } = await serve(t);
   const schema = buildSchema(sdl);
   const types = Object.keys(schema.getTypeMap()).filter((name) => !name.startsWith('__') && !BUILT_IN.includes(name));
   const allow = (type, field) => type.name.startsWith('__') && !OPEN.includes(`${type.name}.${field.name}`);

@@ -1,11 +1,10 @@
 // The official graphql-ws client: it subscribes, gets events, and resumes with a cursor.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 
-import { Tandem, token } from './tandem.mjs';
+import { onBoth, token } from './tandem.mjs';
 
 const CHANGES = `subscription($after: String) { productChanged(after: $after) {
   kind transition nodeId position after { sku } } }`;
@@ -35,8 +34,8 @@ async function take(results, count) {
   return taken;
 }
 
-test('graphql-ws subscribes and gets events', async (t) => {
-  const server = await Tandem.start();
+onBoth('graphql-ws subscribes and gets events', async (t, start) => {
+  const server = await start();
   t.after(() => server.stop());
   const admin = client(server, token('root', 'admin'));
   t.after(() => admin.dispose());
@@ -53,8 +52,8 @@ test('graphql-ws subscribes and gets events', async (t) => {
   assert.equal(result.extensions.cursor, created.change.cursor);
 });
 
-test('graphql-ws resumes with a cursor after its connection broke', async (t) => {
-  const server = await Tandem.start();
+onBoth('graphql-ws resumes with a cursor after its connection broke', async (t, start) => {
+  const server = await start();
   t.after(() => server.stop());
   const bearer = token('root', 'admin');
   let cursor = await now(server);
@@ -78,8 +77,8 @@ test('graphql-ws resumes with a cursor after its connection broke', async (t) =>
   assert.deepEqual(positions, Array.from({ length: 15 }, (_, index) => index + 1));
 });
 
-test('graphql-ws runs queries and mutations, and gets errors', async (t) => {
-  const server = await Tandem.start();
+onBoth('graphql-ws runs queries and mutations, and gets errors', async (t, start) => {
+  const server = await start();
   t.after(() => server.stop());
   const catalog = client(server, token('kate', 'catalog'));
   t.after(() => catalog.dispose());
@@ -94,8 +93,8 @@ test('graphql-ws runs queries and mutations, and gets errors', async (t) => {
   });
 });
 
-test('a token that is none closes the socket with 4403', async (t) => {
-  const server = await Tandem.start();
+onBoth('a token that is none closes the socket with 4403', async (t, start) => {
+  const server = await start();
   t.after(() => server.stop());
   const forged = client(server, 'nonsense');
   t.after(() => forged.dispose());

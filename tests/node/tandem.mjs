@@ -1,14 +1,16 @@
 // The real server as a child process, for the Node tests.
 
 import { spawn } from 'node:child_process';
-import { createHmac } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 
 const READY_MS = 30_000;
 const SECRET = 'the secret of the tests, long enough for HS256';
@@ -29,10 +31,36 @@ export function token(sub, ...roles) {
   return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
 }
 
-/** Runs the shipped store on a free port with an empty SQLite database, until `stop`. */
+/** A test for each database, which is given what starts a server on it. */
+export function onBoth(name, body) {
+  for (const database of ['SQLite', 'PostgreSQL']) {
+    test(`${name}, on ${database}`, { timeout: 600_000 }, (t) =>
+      body(t, (settings = {}) => Tandem.start(settings, database)),
+    );
+  }
+}
+
+/** An empty database on the PostgreSQL of the tests. */
+async function createDatabase() {
+  const server = process.env.TEST_POSTGRES_URL;
+  if (!server) throw new Error('TEST_POSTGRES_URL is not set: run the tests by `cargo xtask test`, which starts a PostgreSQL');
+  const name = `tandem_node_${randomUUID().replaceAll('-', '')}`;
+  const execute = async (statement) => {
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(statement).finally(() => client.end());
+  };
+  await execute(`CREATE DATABASE ${name}`);
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => execute(`DROP DATABASE ${name} WITH (FORCE)`) };
+}
+
+/** Runs the shipped store on a free port with an empty database, until `stop`. */
 export class Tandem {
-  static async start(settings = {}) {
+  static async start(settings = {}, database = 'SQLite') {
     const data = await mkdtemp(path.join(tmpdir(), 'tandem-node-'));
+    const postgres = database === 'PostgreSQL' ? await createDatabase() : undefined;
     const flags = {
       '--listen': '127.0.0.1:0',
       '--log-format': 'json',
@@ -40,6 +68,7 @@ export class Tandem {
       '--data-dir': data,
       '--jwt-secret': SECRET,
       '--webhook-retry-schedule': '0s,100ms,100ms,100ms',
+      ...(postgres && { '--database-url': postgres.url }),
       ...settings,
     };
     const foreign = ([name]) => name !== 'DATABASE_URL' && name !== 'RUST_LOG' && !name.startsWith('TANDEM_');
@@ -49,7 +78,7 @@ export class Tandem {
       env: Object.fromEntries(Object.entries(process.env).filter(foreign)),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const server = new Tandem(child, data);
+    const server = new Tandem(child, data, postgres);
     try {
       server.address = await server.#ready();
     } catch (error) {
@@ -59,9 +88,10 @@ export class Tandem {
     return server;
   }
 
-  constructor(child, data) {
+  constructor(child, data, postgres) {
     this.child = child;
     this.data = data;
+    this.postgres = postgres;
     this.log = [];
   }
 
@@ -120,6 +150,7 @@ export class Tandem {
       this.child.kill('SIGKILL');
       await exit;
     }
+    await this.postgres?.drop();
     await rm(this.data, { recursive: true, force: true });
   }
 }

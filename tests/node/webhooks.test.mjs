@@ -5,10 +5,9 @@ import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { test } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 
-import { Tandem, token } from './tandem.mjs';
+import { onBoth, token } from './tandem.mjs';
 
 const QUERY = 'subscription { productChanged { kind nodeId after { sku } } }';
 const REGISTER = `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) {
@@ -48,8 +47,8 @@ async function receiver(statuses) {
   return { url: `http://127.0.0.1:${server.address().port}/`, next, close: () => server.close() };
 }
 
-test('standardwebhooks verifies every attempt', { timeout: 60_000 }, async (t) => {
-  const server = await Tandem.start();
+onBoth('standardwebhooks verifies every attempt', async (t, start) => {
+  const server = await start();
   t.after(() => server.stop());
   const target = await receiver([500, 503]);
   t.after(() => target.close());
@@ -66,8 +65,8 @@ test('standardwebhooks verifies every attempt', { timeout: 60_000 }, async (t) =
   }
 });
 
-test('old and new secrets and keys sign during a rotation', { timeout: 60_000 }, async (t) => {
-  const server = await Tandem.start();
+onBoth('old and new secrets and keys sign during a rotation', async (t, start) => {
+  const server = await start();
   t.after(() => server.stop());
   const target = await receiver([]);
   t.after(() => target.close());
