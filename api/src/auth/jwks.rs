@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::keys::Key;
+use super::key::Key;
 
 /// How often the set is loaded when nothing else asks for it.
 const REFRESH_EVERY: Duration = Duration::from_secs(600);

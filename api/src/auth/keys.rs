@@ -1,15 +1,14 @@
-//! The keys that verify tokens. Each key has exactly one algorithm: what the header of a token says can only agree with it.
+//! Keys that verify tokens, from files.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
-
 use super::Secret;
 use super::jwks;
+use super::key::Key;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Why the keys could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -43,58 +42,11 @@ pub enum KeyError {
     Jwks(#[from] jwks::LoadError),
 }
 
-/// A key and the one algorithm that it verifies.
-#[derive(Debug, Clone)]
-pub struct Key {
-    /// Its name in a key set.
-    pub(super) kid: Option<String>,
-    pub(super) algorithm: Algorithm,
-    pub(super) key: DecodingKey,
+/// The public key in a PEM file. Its type decides the algorithm: RS256, ES256 (ES384 for P-384) or EdDSA.
+pub(super) fn public_key(path: &Path) -> Result<Key, KeyError> {
+    let pem = fs::read(path).map_err(|reason| KeyError::File { path: path.to_owned(), reason })?;
+    Key::from_pem(&pem).map_err(|reason| KeyError::NotAPublicKey { path: path.to_owned(), reason })
 }
-
-impl Key {
-    /// HS256 with a secret.
-    pub fn from_secret(secret: &Secret) -> Self {
-        let key = DecodingKey::from_secret(secret.expose().as_bytes());
-        Self { kid: None, algorithm: Algorithm::HS256, key }
-    }
-
-    /// The public key in a PEM file. Its type decides the algorithm: RS256, ES256 (ES384 for P-384) or EdDSA.
-    pub fn from_pem_file(path: &Path) -> Result<Self, KeyError> {
-        let pem = fs::read(path).map_err(|reason| KeyError::File { path: path.to_owned(), reason })?;
-        Self::from_pem(&pem).map_err(|reason| KeyError::NotAPublicKey { path: path.to_owned(), reason })
-    }
-
-    fn from_pem(pem: &[u8]) -> Result<Self, &'static str> {
-        let text = std::str::from_utf8(pem).map_err(|_| "it is not text")?;
-        // The PEM reader would take the bytes of a private key or a certificate for those of a public key.
-        if text.contains("PRIVATE KEY-----") {
-            return Err("it holds a private key, which belongs only where tokens are made");
-        }
-        if !text.contains("PUBLIC KEY-----") {
-            return Err("it has no \"PUBLIC KEY\" block");
-        }
-        if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            return Ok(Self { kid: None, algorithm: Algorithm::RS256, key });
-        }
-        if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-            let algorithm = match key.try_get_as_bytes().map(<[u8]>::len) {
-                Ok(P256_POINT_BYTES) => Algorithm::ES256,
-                Ok(P384_POINT_BYTES) => Algorithm::ES384,
-                _ => return Err("its curve is neither P-256 nor P-384"),
-            };
-            return Ok(Self { kid: None, algorithm, key });
-        }
-        match DecodingKey::from_ed_pem(pem) {
-            Ok(key) => Ok(Self { kid: None, algorithm: Algorithm::EdDSA, key }),
-            Err(_) => Err("its type is not known"),
-        }
-    }
-}
-
-/// Length of an uncompressed point: one byte that says so, and two coordinates.
-const P256_POINT_BYTES: usize = 1 + 2 * 32;
-const P384_POINT_BYTES: usize = 1 + 2 * 48;
 
 /// The secret in this file; made, readable by its owner alone, if the file is not there.
 ///
@@ -154,19 +106,5 @@ mod tests {
         }
         fs::write(&path, "short\n").unwrap();
         assert!(matches!(local_secret(&path), Err(KeyError::ShortSecret { length_bytes: 5, .. })));
-    }
-
-    #[test]
-    fn only_public_keys_are_taken_from_a_pem_file() {
-        let cases = [
-            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "private key"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "PUBLIC KEY"),
-            ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "type"),
-            ("", "PUBLIC KEY"),
-        ];
-        for (pem, reason) in cases {
-            let error = Key::from_pem(pem.as_bytes()).unwrap_err();
-            assert!(error.contains(reason), "{pem}: {error}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod jwks;
+mod key;
 mod keys;
 mod principal;
 pub mod rules;

@@ -17,7 +17,8 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::jwks::Jwks;
-use super::keys::{Key, KeyError, local_secret};
+use super::key::Key;
+use super::keys::{self, KeyError, local_secret};
 use super::{AuthSettings, KeySource, Secret};
 use super::{Error, Principal};
 
@@ -69,7 +70,7 @@ impl Authenticator {
         let keys = match source {
             KeySource::Secret(secret) => Keys::Fixed(Box::new(Key::from_secret(secret))),
             KeySource::Local(path) => Keys::Fixed(Box::new(Key::from_secret(&local_secret(path)?))),
-            KeySource::PublicKey(path) => Keys::Fixed(Box::new(Key::from_pem_file(path)?)),
+            KeySource::PublicKey(path) => Keys::Fixed(Box::new(keys::public_key(path)?)),
             KeySource::Jwks(location) => Keys::Set(Jwks::open(location).await?),
         };
         Ok(Self {

@@ -13,7 +13,6 @@ use futures_util::task::AtomicWaker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::multipart::Parts;
-use super::single::Connected;
 use super::sse;
 use crate::auth::Principal;
 use crate::live::operation::Output;
@@ -150,25 +149,26 @@ pub struct Events {
     pulse: Pulse,
     is_open: bool,
     is_over: bool,
-    /// Held to the end.
-    _held: (Seat, TaskTrackerToken, Option<Connected>),
+    /// Held to the end. What else a stream holds is its maker's business.
+    _held: (Seat, TaskTrackerToken, Option<Box<dyn Send + Sync>>),
 }
 
 impl Events {
     pub(super) fn new<E: Executor>(live: &Live<E>, framing: Framing, channel: Arc<Channel>, seat: Seat) -> Self {
-        Self::connected(live, framing, channel, seat, None)
+        Self::holding(live, framing, channel, seat, None)
     }
 
-    pub(super) fn connected<E: Executor>(
+    /// Drops `held` when it ends.
+    pub(super) fn holding<E: Executor>(
         live: &Live<E>,
         framing: Framing,
         channel: Arc<Channel>,
         seat: Seat,
-        connected: Option<Connected>,
+        held: Option<Box<dyn Send + Sync>>,
     ) -> Self {
         let (principal, mut pulse) = (channel.principal(), live.pulse(live.settings.live_keepalive));
         pulse.end_with(&principal);
-        let held = (seat, live.tasks.token(), connected);
+        let held = (seat, live.tasks.token(), held);
         Self { framing, channel, principal, pulse, is_open: false, is_over: false, _held: held }
     }
 

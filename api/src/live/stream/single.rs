@@ -65,7 +65,7 @@ impl fmt::Debug for Streams {
 }
 
 /// The connection of a stream, which takes the stream with it.
-pub(super) struct Connected {
+struct Connected {
     streams: Arc<Streams>,
     token: Arc<str>,
 }
@@ -156,7 +156,7 @@ impl Reserved {
         registry.waiting -= 1;
         drop(registry);
         let connected = Connected { streams: self.streams, token: self.token };
-        Ok(Events::connected(live, Framing::SharedEventStream, self.channel, seat, Some(connected)))
+        Ok(Events::holding(live, Framing::SharedEventStream, self.channel, seat, Some(Box::new(connected))))
     }
 
     /// Runs an operation whose outputs go to the stream. `false` if it was stopped before it had begun.
