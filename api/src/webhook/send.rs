@@ -6,6 +6,8 @@
 //!
 //! What a connection costs while it waits is hyper's: about 35 KiB, and up to [`MAX_HEAD_BYTES`] of a head that does not end.
 
+mod answer;
+
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -13,12 +15,12 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::{Client, Response, Url, redirect};
 use tokio::time::{Instant, timeout_at};
 
+use self::answer::Answers;
+pub use self::answer::{Answer, MAX_RESPONSE_BYTES};
 use super::egress::{Guard, Scheme};
 use super::failure::AttemptError;
 use super::retry::parse_retry_after;
 
-/// How much of an answer is kept.
-pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// A head that is longer ends the request. hyper says so, and reqwest offers no way to say otherwise.
 pub const MAX_HEAD_BYTES: usize = 400 * 1024;
 /// Common servers close idle connections after 5 s; a request that meets a closing connection is lost and retried.
@@ -53,9 +55,8 @@ pub struct Attempt {
     pub address: Option<String>,
     /// Why it is no success; `None` for a 2xx status.
     pub error: Option<AttemptError>,
-    /// The start of the answer, at most [`MAX_RESPONSE_BYTES`], with U+FFFD in place of what is no UTF-8 and of U+0000, which
-    /// databases refuse.
-    pub response_body: Option<String>,
+    /// The start of the answer.
+    pub response_body: Option<Answer>,
     /// What the receiver asked for.
     pub retry_after: Option<Duration>,
 }
@@ -78,6 +79,7 @@ pub struct Sender {
     guard: Guard,
     https: Client,
     http: Client,
+    answers: Answers,
 }
 
 impl Sender {
@@ -86,7 +88,7 @@ impl Sender {
         // A resolver does not see the scheme, and other addresses are open to http than to https: hence two clients.
         let https = client(&guard, Scheme::Https)?;
         let http = client(&guard, Scheme::Http)?;
-        Ok(Self { guard, https, http })
+        Ok(Self { guard, https, http, answers: Answers::default() })
     }
 
     /// The guard that it obeys.
@@ -109,7 +111,7 @@ impl Sender {
         };
         let deadline = start + outbound.timeout;
         match self.request(Method::POST, outbound, deadline).await {
-            Ok(response) => read(response, deadline, &mut attempt).await,
+            Ok(response) => self.read(response, deadline, &mut attempt).await,
             Err(error) => attempt.error = Some(error),
         }
         attempt.duration_ms = start.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
@@ -144,6 +146,20 @@ impl Sender {
             Err(_) => Err(AttemptError::timeout(outbound.timeout)),
         }
     }
+
+    /// The status decides; what follows is kept for the owner to see, as far as it arrives in time.
+    async fn read(&self, mut response: Response, deadline: Instant, attempt: &mut Attempt) {
+        let status: StatusCode = response.status();
+        attempt.status_code = Some(status.as_u16());
+        attempt.address = response.remote_addr().map(|address| address.to_string());
+        attempt.error = AttemptError::of_status(status);
+        if attempt.error.is_some() {
+            attempt.retry_after = retry_after(response.headers());
+        }
+        // There may be much of them, and the body may be waited for until the deadline.
+        *response.headers_mut() = HeaderMap::new();
+        attempt.response_body = Some(self.answers.read(&mut response, deadline).await);
+    }
 }
 
 fn client(guard: &Guard, scheme: Scheme) -> Result<Client, reqwest::Error> {
@@ -160,43 +176,6 @@ fn client(guard: &Guard, scheme: Scheme) -> Result<Client, reqwest::Error> {
         .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS_PER_HOST)
         .build()
-}
-
-/// The status decides; what follows is kept for the owner to see, as far as it arrives in time.
-async fn read(mut response: Response, deadline: Instant, attempt: &mut Attempt) {
-    let status: StatusCode = response.status();
-    attempt.status_code = Some(status.as_u16());
-    attempt.address = response.remote_addr().map(|address| address.to_string());
-    attempt.error = AttemptError::of_status(status);
-    if attempt.error.is_some() {
-        attempt.retry_after = retry_after(response.headers());
-    }
-    // There may be much of them, and the body may be waited for until the deadline.
-    *response.headers_mut() = HeaderMap::new();
-    let mut body = Vec::new();
-    while body.len() < MAX_RESPONSE_BYTES
-        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
-    {
-        let room = MAX_RESPONSE_BYTES - body.len();
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-    }
-    attempt.response_body = Some(text(&body));
-}
-
-/// The start of what was answered as text, no longer than it may be kept: replacements take more room than what they replace.
-fn text(body: &[u8]) -> String {
-    let mut text = String::with_capacity(body.len());
-    for chunk in body.utf8_chunks() {
-        let replaced = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
-        for char in chunk.valid().chars().chain(replaced) {
-            let char = if char == '\0' { char::REPLACEMENT_CHARACTER } else { char };
-            if text.len() + char.len_utf8() > MAX_RESPONSE_BYTES {
-                return text;
-            }
-            text.push(char);
-        }
-    }
-    text
 }
 
 /// What the receiver asks for. It says a date by its own clock, so that is the one to count from.

@@ -188,7 +188,7 @@ impl Writing {
             sql.push(", ").bind(attempt.status_code.map(i64::from)).push(", ").bind(attempt.address.clone());
             sql.push(", ").bind(error.map(|error: &AttemptError| error.code.name().to_owned()));
             sql.push(", ").bind(error.map(|error| error.message.clone()));
-            sql.push(", ").bind(attempt.response_body.clone());
+            sql.push(", ").bind(attempt.response_body.as_deref().map(str::to_owned));
             sql.push(", ").bind(lease.webhook.get()).push(", ").bind(lease.fence).push(", ").bind(*later);
         });
         sql.push(", tandem_webhook AS w WHERE w.id = v.column10");

@@ -87,7 +87,7 @@ async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
 /// How much of what receivers answered is to be kept.
 fn answer_bytes(batch: &Batch) -> usize {
     let attempts = batch.outcomes.iter().filter_map(|outcome| outcome.attempt.as_ref());
-    attempts.map(|attempt| attempt.response_body.as_ref().map_or(0, String::len)).sum()
+    attempts.map(|attempt| attempt.response_body.as_ref().map_or(0, |answer| answer.len())).sum()
 }
 
 async fn commit_alone(ledger: Ledger, entry: Entry) {

@@ -88,7 +88,7 @@ fn shown(attempt: Attempt) -> DeliveryAttempt {
         status_code: attempt.status_code.map(i64::from),
         address: attempt.address,
         error: attempt.error,
-        response_body: attempt.response_body,
+        response_body: attempt.response_body.map(String::from),
     }
 }
 

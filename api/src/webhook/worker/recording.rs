@@ -147,7 +147,7 @@ fn shared_by(mut attempt: Attempt, messages: usize) -> Attempt {
     if messages > 1
         && let Some(body) = &mut attempt.response_body
     {
-        body.truncate(body.floor_char_boundary(MAX_BATCH_RESPONSE_BYTES));
+        body.truncate(MAX_BATCH_RESPONSE_BYTES);
     }
     attempt
 }
