@@ -157,7 +157,7 @@ mod tests {
             ("day", text("2026-01-31")),
             ("ref", Datum::Uuid(Uuid::nil())),
             ("price", Datum::Decimal(-5)),
-            ("any", Datum::Json(serde_json::json!({"b": [1, 2.5, null], "a": "\u{7f}"}))),
+            ("any", Datum::Json(Box::new(serde_json::json!({"b": [1, 2.5, null], "a": "\u{7f}"})))),
             ("colour", text("RED")),
             ("names", Datum::List(vec![text("a"), text("")])),
             ("prices", Datum::List(vec![Datum::Decimal(100), Datum::Decimal(1)])),

@@ -122,7 +122,7 @@ fn texts_are_read_as_graphql_says() {
     assert_eq!(a.default, Some(DefaultValue::Literal(Datum::Text("tab\tand \\".to_owned()))));
     assert_eq!(a.constraint.pattern.as_ref().unwrap().as_str(), r"^[^\d]+$");
     let json = serde_json::json!({ "list": [1, 2.5, "x"], "nothing": null });
-    assert_eq!(b.default, Some(DefaultValue::Literal(Datum::Json(json))));
+    assert_eq!(b.default, Some(DefaultValue::Literal(Datum::Json(Box::new(json)))));
 }
 
 #[test]

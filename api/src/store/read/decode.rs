@@ -10,15 +10,15 @@ use super::shape::{List, Shape};
 use crate::catalog::{Catalog, Datum};
 use crate::database::{Dialect, Error, Whole};
 
-/// The value of one slot.
+/// The value of one slot. A tree has thousands, so it is small: what is larger than a text is apart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Node {
     /// Of a column, or whether a test holds.
     Leaf(Datum),
     /// Of a to-one field: the slots of the row, or nothing.
-    Object(Option<Vec<Node>>),
+    Object(Option<Box<[Node]>>),
     /// Of a to-many field.
-    Page(Page),
+    Page(Box<Page>),
 }
 
 /// A page of rows.
@@ -107,8 +107,8 @@ impl Reader<'_> {
         Some(match form {
             Form::Value(ty) => Node::Leaf(self.scanner.datum(ty)?),
             Form::Test => Node::Leaf(Datum::Bool(self.scanner.boolean()?)),
-            Form::ToOne(to_one) => Node::Object(self.row_of(to_one)?),
-            Form::List(list, layout) => Node::Page(self.page(list, layout)?),
+            Form::ToOne(to_one) => Node::Object(self.row_of(to_one)?.map(Vec::into_boxed_slice)),
+            Form::List(list, layout) => Node::Page(Box::new(self.page(list, layout)?)),
         })
     }
 
@@ -181,5 +181,16 @@ impl Reader<'_> {
             page.rows.reverse();
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_as_small_as_a_value_of_four_words() {
+        assert_eq!(size_of::<Datum>(), 4 * size_of::<usize>());
+        assert_eq!(size_of::<Node>(), size_of::<Datum>());
     }
 }

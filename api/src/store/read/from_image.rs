@@ -24,11 +24,13 @@ pub fn from_image<'a>(
                 Slot::Test(filter) => Node::Leaf(Datum::Bool(filter.matches(image))),
                 Slot::ToOne { field, visible, shape } => {
                     match image.related(*field).filter(|other| visible.matches(other)) {
-                        Some(other) => Node::Object(Some(from_image(database, catalog, shape, other).await?)),
+                        Some(other) => Node::Object(Some(from_image(database, catalog, shape, other).await?.into())),
                         None => Node::Object(None),
                     }
                 }
-                Slot::List(list) => Node::Page(read_list(database, catalog, list, Some(image.row.id())).await?),
+                Slot::List(list) => {
+                    Node::Page(Box::new(read_list(database, catalog, list, Some(image.row.id())).await?))
+                }
             });
         }
         Ok(nodes)

@@ -350,7 +350,7 @@ mod tests {
             (of(Scalar::Date), Packed::Text("2026-01-31"), Some(Datum::Text("2026-01-31".to_owned()))),
             (of(Scalar::String), Packed::Text("a,;]é"), Some(Datum::Text("a,;]é".to_owned()))),
             (of(Scalar::String), Packed::Bytes(b"a"), None),
-            (of(Scalar::Json), Packed::Text("[1]"), Some(Datum::Json(serde_json::json!([1])))),
+            (of(Scalar::Json), Packed::Text("[1]"), Some(Datum::Json(Box::new(serde_json::json!([1]))))),
             (of(Scalar::Json), Packed::Text("{"), None),
         ] {
             assert_eq!(Scanner::Packed(&packed(&[value])).datum(&ty), expected, "{ty:?}, {value:?}");

@@ -37,7 +37,7 @@ async fn column_with_a_default_of_every_type() {
             with_default("instant", scalar(Scalar::DateTime), Datum::Instant(1_000_001)),
             with_default("day", scalar(Scalar::Date), text("2026-01-31")),
             with_default("uuid", scalar(Scalar::Uuid), Datum::Uuid(uuid)),
-            with_default("json", scalar(Scalar::Json), Datum::Json(serde_json::json!({"a": "it's"}))),
+            with_default("json", scalar(Scalar::Json), Datum::Json(Box::new(serde_json::json!({"a": "it's"})))),
             with_default("status", STATUS, text("DONE")),
             with_default("tags", FieldType::ScalarList(Scalar::String), list),
         ];
