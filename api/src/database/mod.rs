@@ -14,6 +14,7 @@ mod session;
 mod sessions;
 mod sql;
 mod sqlite;
+mod values;
 mod writer_connection;
 
 pub use column::{Column, Element};
@@ -23,6 +24,7 @@ pub use lock::FileLock;
 pub use packed::{Packed, unpack};
 pub use record::{Record, Whole};
 pub use sql::{Dialect, Sql, postgres_list};
+pub use values::Cell;
 pub use writer_connection::{NotCommitted, Transaction, WriterConnection};
 
 #[cfg(test)]
