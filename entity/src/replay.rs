@@ -60,9 +60,12 @@ pub enum Status {
     /// Everything is in line.
     #[sea_orm(string_value = "DONE")]
     Done,
-    /// It ended before.
+    /// It could not go on.
     #[sea_orm(string_value = "STOPPED")]
     Stopped,
+    /// Its owner, or an admin, ended it before.
+    #[sea_orm(string_value = "CANCELLED")]
+    Cancelled,
 }
 
 /// None.

@@ -15,6 +15,7 @@ mod sessions;
 mod sql;
 mod sqlite;
 mod time_limit;
+mod values;
 mod writer_connection;
 
 pub use column::{Column, Element};
@@ -24,6 +25,7 @@ pub use lock::FileLock;
 pub use packed::{Packed, unpack};
 pub use record::{Record, Whole};
 pub use sql::{Dialect, Sql, postgres_list};
+pub use values::Cell;
 pub use writer_connection::{NotCommitted, Transaction, WriterConnection};
 
 #[cfg(test)]

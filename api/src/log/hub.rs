@@ -14,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::neighbours::Neighbours;
 use super::ring::{MAX_EVENTS, Ring};
-use super::{Cursor, CursorError, CursorText, Error, Event, read};
-use crate::catalog::{Catalog, Lineage};
+use super::{ChangeKind, Cursor, CursorError, CursorText, Error, Event, read};
+use crate::catalog::{Catalog, Lineage, ResourceId};
 use crate::database::{self, Database};
 
 /// Events read from the database in one statement.
 const READ_LIMIT: u64 = 1000;
+
+/// Positions that one read for events of some kinds passes over.
+const PASSED: i64 = 4_000;
 
 /// How long the hub waits at most before it looks for new events by itself.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -280,15 +283,52 @@ impl Hub {
         read::after(&self.inner.database, &self.inner.lineage, position, (limit as u64).min(READ_LIMIT)).await
     }
 
+    /// The events of some kinds after a position, in order, at most `limit`, and up to where there are no others of them;
+    /// there may be some of other kinds among them. Nothing is read of others that are no longer in the ring, so whoever
+    /// is far behind passes over them at little cost.
+    pub async fn after_of(
+        &self,
+        kinds: &[(ResourceId, ChangeKind)],
+        position: Position,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Event>>, Position), Error> {
+        if self.is_recent(position) {
+            let events = self.after(position, limit).await?;
+            let end = events.last().map_or(position, |last| last.position);
+            return Ok((events, end));
+        }
+        self.read_of(kinds, position, limit).await
+    }
+
+    /// The same from the database.
+    async fn read_of(
+        &self,
+        kinds: &[(ResourceId, ChangeKind)],
+        position: Position,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Event>>, Position), Error> {
+        let until = self.tail().get().min(position.get() + PASSED);
+        let until = Position::new(until).map_err(database::Error::from)?;
+        let Inner { database, lineage, .. } = &*self.inner;
+        let events = read::matching(database, lineage, kinds, position, until, limit as u64).await?;
+        let is_all = events.len() < limit;
+        let end = events.last().filter(|_| !is_all).map_or(until, |last| last.position);
+        Ok((events, end))
+    }
+
+    /// Whether it is not further behind than the ring may reach.
+    fn is_recent(&self, position: Position) -> bool {
+        self.tail().get() - position.get() < MAX_EVENTS as i64
+    }
+
     /// Reads what is missing between a recent position and the ring into the ring, so that those who come back together,
     /// as after a restart, do not all read it. Whether the position was recent.
     async fn reach_back(&self, position: Position) -> Result<bool, database::Error> {
-        let is_recent = || self.tail().get() - position.get() < MAX_EVENTS as i64;
-        if !is_recent() {
+        if !self.is_recent(position) {
             return Ok(false);
         }
         let _turn = self.inner.reaching.lock().await;
-        while is_recent() {
+        while self.is_recent(position) {
             let first = match self.ring().first() {
                 Some(first) if first <= position.next() => return Ok(true),
                 Some(first) => first,
@@ -342,6 +382,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::database::Sql;
     use crate::testing::{STORE, admin, on_both};
 
     #[tokio::test(flavor = "multi_thread")]
@@ -371,6 +412,34 @@ mod tests {
             // The first reads what it knows of; all others share a read that has begun after they came.
             let heads = join_all((0..25).map(async |_| hub.head().await.unwrap().get())).await;
             assert_eq!((heads, taken()), (vec![20; 25], 2));
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_is_far_behind_passes_over_what_is_not_for_it() {
+        on_both(STORE, async |app| {
+            for number in 1..=6 {
+                let create = format!(
+                    "mutation {{ createProduct(input: {{sku: \"SKU-{number}\", name: \"x\", price: \"1\"}}) {{ userErrors {{ message }} }} }}"
+                );
+                app.run(&admin(), &create, json!({})).await;
+            }
+            let hub = &app.parts.hub;
+            let product = hub.lineage().catalog().find("Product").unwrap();
+            let positions = async |kind, after, limit| {
+                let after = Position::new(after).unwrap();
+                let (events, end) = hub.read_of(&[(product, kind)], after, limit).await.unwrap();
+                (events.iter().map(|event| event.position.get()).collect::<Vec<_>>(), end.get())
+            };
+            assert_eq!(positions(ChangeKind::Created, 0, 4).await, (vec![1, 2, 3, 4], 4), "there may be more");
+            assert_eq!(positions(ChangeKind::Created, 4, 4).await, (vec![5, 6], 6));
+            assert_eq!(positions(ChangeKind::Updated, 0, 4).await, (vec![], 6));
+            assert_eq!(positions(ChangeKind::Updated, 6, 4).await, (vec![], 6));
+            let delete = Sql::text(app.parts.database.dialect(), "DELETE FROM tandem_event WHERE position <= 2");
+            app.parts.writer.statements(vec![delete]).await.unwrap();
+            let expired = hub.read_of(&[(product, ChangeKind::Updated)], Position::START, 4).await;
+            assert!(matches!(expired, Err(Error::Expired)), "it must not pass over what it cannot know");
         })
         .await;
     }

@@ -157,6 +157,11 @@ impl Follower {
         Ok((Self { key: Key::new(field.key), plans: plans.into(), wanted }, after))
     }
 
+    /// Which events may be for it, of which resources.
+    pub(crate) fn kinds(&self) -> &[(ResourceId, ChangeKind)] {
+        self.wanted.kinds()
+    }
+
     fn plan(&self, resource: ResourceId) -> Option<(&ChangePlan, &Needs)> {
         let place = self.plans.binary_search_by_key(&resource, |(id, ..)| *id).ok()?;
         let (_, plan, needs) = &self.plans[place];

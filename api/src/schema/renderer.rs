@@ -10,7 +10,8 @@ use super::document::{ErrorCode, GraphqlError};
 use super::follower::{Follower, follow};
 use super::request::Request;
 use crate::auth::Principal;
-use crate::log::Event;
+use crate::catalog::ResourceId;
+use crate::log::{ChangeKind, Event};
 use crate::webhook::render::{Follow, Refusal, Render, RenderError, Rendered};
 
 /// Turns the documents of webhooks into followers, the same ones that live clients have.
@@ -52,6 +53,10 @@ fn refusals(errors: &[GraphqlError]) -> Vec<Refusal> {
 }
 
 impl Follow for WebhookFollower {
+    fn kinds(&self) -> &[(ResourceId, ChangeKind)] {
+        self.follower.kinds()
+    }
+
     fn render<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<Option<Rendered>, RenderError>> {
         Box::pin(async move {
             let rendered =

@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use super::render::{Follow, Refusal, Render, RenderError};
 use super::row::{Webhook, encode_principal};
-use crate::catalog::Catalog;
-use crate::log::{Event, Hub};
+use crate::catalog::{Catalog, ResourceId};
+use crate::log::{ChangeKind, Event, Hub};
 
 /// About how much memory what was rendered may take, of all groups.
 const CACHE_SIZE_BYTES: u64 = 32 << 20;
@@ -108,11 +108,19 @@ impl Groups {
 }
 
 impl Group {
+    /// Which events may be for the webhooks of the group.
+    pub fn kinds(&self) -> &[(ResourceId, ChangeKind)] {
+        self.follower.kinds()
+    }
+
     /// What the webhooks of the group get for an event; `None` if it is not for them.
     ///
     /// # Errors
     /// The database failed: the same event may succeed later.
     pub async fn render(&self, event: &Event) -> Result<Option<Arc<Rendering>>, RenderError> {
+        if !self.kinds().contains(&(event.resource, event.kind)) {
+            return Ok(None);
+        }
         self.renderings.get_or_insert_async(&(self.id, event.position), self.render_now(event)).await
     }
 

@@ -78,15 +78,21 @@ impl Reader {
     pub async fn run(mut self) {
         let mut at = self.start;
         loop {
-            match self.hub.after(at.position, CHUNK).await {
-                Ok(events) if events.is_empty() => {
+            let group = Arc::clone(&self.target.borrow().group);
+            let next = self.hub.after_of(group.kinds(), at.position, CHUNK).await;
+            if !Arc::ptr_eq(&group, &self.target.borrow().group) {
+                // What has just been written may be for the webhook as it is now.
+                continue;
+            }
+            match next {
+                Ok((_, end)) if end == at.position => {
                     tokio::select! {
                         () = self.hub.changed(at.position) => {}
                         () = self.items.closed() => return,
                     }
                 }
-                Ok(events) => {
-                    if self.pass(&events, &mut at).await.is_err() {
+                Ok((events, end)) => {
+                    if self.pass(&events, end, &mut at).await.is_err() {
                         return;
                     }
                 }
@@ -103,36 +109,36 @@ impl Reader {
         }
     }
 
-    async fn pass(&mut self, events: &[Arc<Event>], at: &mut Progress) -> Result<(), Closed> {
-        let mut has_skipped = false;
+    /// Goes through these events, which are all that may be for the webhook up to a position.
+    async fn pass(&mut self, events: &[Arc<Event>], end: Position, at: &mut Progress) -> Result<(), Closed> {
+        let mut told = at.position;
         for event in events {
-            let item = match self.recorded(event.position) {
-                Some(sequence) => {
-                    at.sequence = at.sequence.max(sequence);
-                    None
-                }
-                None => self.message(event, at.sequence + 1).await?,
+            let item = match self.recorded(event.position, at) {
+                true => None,
+                false => self.message(event, at.sequence + 1).await?,
             };
             at.position = event.position;
-            has_skipped = item.is_none();
             if let Some(fresh) = item {
-                at.sequence = fresh.sequence;
+                (at.sequence, told) = (fresh.sequence, fresh.position);
                 self.items.send(Item::Message(fresh)).await.map_err(|_| Closed)?;
             }
         }
-        if has_skipped {
+        if told < end {
+            self.recorded(end, at);
+            at.position = end;
             self.items.send(Item::Skipped(*at)).await.map_err(|_| Closed)?;
         }
         Ok(())
     }
 
-    /// The number of an event that is recorded; 0 if it is, but has none.
-    fn recorded(&mut self, position: Position) -> Option<i64> {
-        while self.recorded.front().is_some_and(|recorded| recorded.position < position) {
-            self.recorded.pop_front();
+    /// Whether the event at a position is recorded. The numbers of all recorded ones up to it are taken.
+    fn recorded(&mut self, position: Position, at: &mut Progress) -> bool {
+        let mut is_recorded = false;
+        while let Some(recorded) = self.recorded.pop_front_if(|recorded| recorded.position <= position) {
+            at.sequence = at.sequence.max(recorded.sequence.unwrap_or(0));
+            is_recorded = recorded.position == position;
         }
-        let recorded = self.recorded.pop_front_if(|recorded| recorded.position == position)?;
-        Some(recorded.sequence.unwrap_or(0))
+        is_recorded
     }
 
     /// The message about an event, if it is for the webhook. Tries until it can be rendered: leaving it out would lose it.

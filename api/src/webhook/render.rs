@@ -10,7 +10,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use crate::auth::Principal;
-use crate::log::Event;
+use crate::catalog::ResourceId;
+use crate::log::{ChangeKind, Event};
 
 /// Turns documents into followers.
 pub trait Render: Send + Sync {
@@ -37,6 +38,9 @@ pub struct Refusal {
 
 /// A document with the rights of a principal.
 pub trait Follow: Send + Sync {
+    /// Which events may be for the document at all: it yields nothing for any other one.
+    fn kinds(&self) -> &[(ResourceId, ChangeKind)];
+
     /// What the document yields for an event; `None` if the event is not for it, by its filter or its rights. A function
     /// of document, rights and event alone. An error is one of the database: the same event may succeed later.
     fn render<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<Option<Rendered>, RenderError>>;

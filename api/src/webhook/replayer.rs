@@ -26,15 +26,24 @@ use super::row::{Webhook, read_position};
 use super::target::{TargetError, Targets};
 use super::{Wake, ledger};
 use crate::catalog::datum::now_micros;
-use crate::database::{self, Database, Record, Sql};
+use crate::database::Element::{BigInt, Text, Uuid as Id};
+use crate::database::{self, Cell, Database, Record, Sql};
 use crate::log::{self, Hub};
 use crate::store::turn::Turn;
 use crate::store::writer::Writer;
 
-/// Events that one step looks at. Writers wait for one step at most.
-const STEP: usize = 64;
+/// Deliveries that one step puts in line. Mutations wait for one step at most, so it is small …
+const STEP: usize = 16;
+/// … unless the webhook batches: what a step puts in line makes up batches.
+const BATCHED_STEP: usize = 64;
+/// Events that one step looks at, of which its webhook's document may select few.
+const MAX_EVENTS: usize = 256;
+/// Deliveries that one replay puts in line before it is the turn of the next one.
+const TURN: usize = 128;
 /// Deliveries of a webhook that are due and wait; with more, its replay waits.
-const MAX_WAITING: i64 = 512;
+const MAX_WAITING: usize = 256;
+/// With fewer of them, whoever sends for the webhook is woken: it may have taken all that there were.
+const FEW_WAITING: usize = 128;
 /// How often it looks for what other nodes have started, and for what was put off.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long it leaves writers and workers alone while a line is full.
@@ -73,9 +82,8 @@ pub(super) struct Job {
     asked_at: i64,
 }
 
-/// What a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+/// What the turn of a replay came to.
+enum Step {
     /// There may be more to do at once.
     Taken,
     /// The line is full.
@@ -85,7 +93,7 @@ pub(super) enum Step {
 }
 
 /// Where a step leaves a replay.
-struct Progress {
+pub(super) struct Progress {
     position: Position,
     delivery: Option<Uuid>,
     is_done: bool,
@@ -118,7 +126,7 @@ impl Replayer {
         self.turn.give_up().await;
     }
 
-    /// A step of each replay. Gives how long nothing is to be done.
+    /// The turn of each replay. Gives how long nothing is to be done.
     pub(super) async fn pass(&self, stop: &CancellationToken) -> Result<Duration, ledger::Error> {
         let jobs = self.jobs().await?;
         if jobs.is_empty() || !self.turn.take().await? {
@@ -129,7 +137,7 @@ impl Replayer {
             if stop.is_cancelled() {
                 break;
             }
-            match self.step(&job).await? {
+            match self.turn_of(job).await? {
                 Step::Taken => pause = Duration::ZERO,
                 Step::Full => pause = pause.min(PAUSE),
                 Step::Idle => {}
@@ -156,7 +164,8 @@ impl Replayer {
         self.parts.database.query(self.sql(sql)).await?.iter().map(read).collect()
     }
 
-    pub(super) async fn step(&self, job: &Job) -> Result<Step, ledger::Error> {
+    /// As many steps of a replay as there is room for. What waits is counted once for all of them.
+    async fn turn_of(&self, mut job: Job) -> Result<Step, ledger::Error> {
         let Some(webhook) = self.webhook(job.webhook).await? else { return Ok(Step::Idle) };
         if !goes_on(webhook.status) {
             return Ok(Step::Idle);
@@ -165,14 +174,32 @@ impl Replayer {
         if waiting >= MAX_WAITING {
             return Ok(Step::Full);
         }
-        let taken = match job.scope {
-            Scope::Failed => self.step_failed(job).await?,
-            Scope::All => self.step_all(job, &webhook).await?,
-        };
-        if taken && waiting < STEP as i64 {
-            self.parts.wake.wake();
+        let room = TURN.min(MAX_WAITING - waiting);
+        let mut queued = 0;
+        while queued < room {
+            let Some(progress) = self.step(&job, &webhook).await? else { break };
+            queued += progress.queued.max(1);
+            if waiting < FEW_WAITING {
+                self.parts.wake.wake();
+            }
+            if progress.is_done {
+                break;
+            }
+            (job.position, job.delivery) = (progress.position, progress.delivery);
         }
-        Ok(if taken { Step::Taken } else { Step::Idle })
+        Ok(match queued {
+            0 => Step::Idle,
+            _ if queued + waiting >= MAX_WAITING => Step::Full,
+            _ => Step::Taken,
+        })
+    }
+
+    /// A step; where it leaves the replay, or `None` if there is nothing to do for now, or somebody has taken it before.
+    pub(super) async fn step(&self, job: &Job, webhook: &Webhook) -> Result<Option<Progress>, ledger::Error> {
+        match job.scope {
+            Scope::Failed => self.step_failed(job, webhook).await,
+            Scope::All => self.step_all(job, webhook).await,
+        }
     }
 
     async fn webhook(&self, id: WebhookId) -> Result<Option<Webhook>, database::Error> {
@@ -182,29 +209,31 @@ impl Replayer {
     }
 
     /// How many deliveries are due, as far as it matters.
-    async fn waiting(&self, webhook: WebhookId) -> Result<i64, database::Error> {
+    async fn waiting(&self, webhook: WebhookId) -> Result<usize, database::Error> {
         let mut sql = self.sql("SELECT COUNT(*) FROM (SELECT 1 FROM tandem_delivery WHERE webhook_id = ");
         sql.bind(webhook.get()).push(" AND status = 'PENDING' AND next_attempt_at <= ");
         push_now(&mut sql);
         sql.push(" LIMIT ").push(&MAX_WAITING.to_string()).push(") AS w");
-        self.parts.database.query(sql).await?.first().map_or(Ok(0), |record| record.need_int(0))
+        let count = self.parts.database.query(sql).await?.first().map_or(Ok(0), |record| record.need_int(0))?;
+        Ok(usize::try_from(count).unwrap_or(MAX_WAITING))
     }
 
     /// Makes failed deliveries due. Their bodies are kept.
-    async fn step_failed(&self, job: &Job) -> Result<bool, ledger::Error> {
+    async fn step_failed(&self, job: &Job, webhook: &Webhook) -> Result<Option<Progress>, ledger::Error> {
         let mut sql = self.sql("SELECT id FROM tandem_delivery WHERE webhook_id = ");
         sql.bind(job.webhook.get()).push(" AND status = 'FAILED' AND position > ").bind(job.position.get());
         sql.push(" AND position <= ").bind(job.until.get());
         if let Some(last) = job.delivery {
             sql.push(" AND id > ").bind(last);
         }
-        sql.push(" ORDER BY id LIMIT ").push(&STEP.to_string());
+        let step = step_of(webhook);
+        sql.push(" ORDER BY id LIMIT ").push(&step.to_string());
         let records = self.parts.database.query(sql).await?;
         let ids = records.iter().map(|record| record.need_uuid(0)).collect::<Result<Vec<_>, _>>()?;
         let progress = Progress {
             position: job.position,
             delivery: ids.last().copied().or(job.delivery),
-            is_done: ids.len() < STEP,
+            is_done: ids.len() < step,
             queued: ids.len(),
         };
         let token = Uuid::new_v4();
@@ -222,45 +251,63 @@ impl Replayer {
             push_mine(&mut sql, job, token);
             statements.push(sql);
         }
-        self.commit(job, statements).await
+        Ok(self.commit(job, statements).await?.then_some(progress))
     }
 
     /// Renders the next events and makes their deliveries due.
-    async fn step_all(&self, job: &Job, webhook: &Webhook) -> Result<bool, ledger::Error> {
+    async fn step_all(&self, job: &Job, webhook: &Webhook) -> Result<Option<Progress>, ledger::Error> {
         let target = match self.parts.targets.of(webhook) {
             Ok(target) => target,
             Err(TargetError::Invalid(reason)) => return self.stop(job, &reason).await,
             // Whoever sends for it says so.
-            Err(TargetError::Sealed(_)) => return Ok(false),
+            Err(TargetError::Sealed(_)) => return Ok(None),
         };
-        let mut events = match self.parts.hub.after(job.position, STEP).await {
-            Ok(events) => events,
-            Err(log::Error::Expired) => {
-                return self.stop(job, "its next events are no longer in the log").await;
-            }
-            Err(log::Error::Database(error)) => return Err(error.into()),
-        };
-        events.retain(|event| event.position <= job.until);
-        let Some(last) = events.last().map(|event| event.position) else {
-            // The hub has not read yet what another node has delivered.
-            return Ok(false);
-        };
-        let kept = self.kept(job, last).await?;
+        let (step, mut last, mut looked_at) = (step_of(webhook), job.position, 0);
         let (mut rows, mut batches) = (Vec::new(), Batches::new(target.batching));
-        for event in &events {
-            let known = kept.get(&event.position);
-            if known.is_some_and(|known| known.stays) {
-                continue;
+        while rows.len() < step && looked_at < MAX_EVENTS && last < job.until {
+            // Where few are selected more are read at a time.
+            let count = (step - rows.len()).max(looked_at);
+            let mut events = match self.parts.hub.after(last, count).await {
+                Ok(events) => events,
+                Err(log::Error::Expired) => {
+                    return self.stop(job, "its next events are no longer in the log").await;
+                }
+                Err(log::Error::Database(error)) => return Err(error.into()),
+            };
+            events.retain(|event| event.position <= job.until);
+            // The hub may not have read yet what another node has delivered.
+            let Some(end) = events.last().map(|event| event.position) else { break };
+            looked_at += events.len();
+            let kept = self.kept(job, last, end).await?;
+            for event in &events {
+                last = event.position;
+                let known = kept.get(&event.position);
+                if known.is_some_and(|known| known.stays) {
+                    continue;
+                }
+                let rendered = target.group.render(event).await;
+                let rendered = rendered.map_err(|error| database::Error::Other(error.to_string()))?;
+                let Some(rendered) = rendered else { continue };
+                let sequence = known.and_then(|known| known.sequence);
+                let body = message_body(event, sequence, &rendered);
+                let body = String::from_utf8(body.to_vec()).expect("a body is JSON in UTF-8");
+                let event_name = Arc::clone(&rendered.event);
+                let batch = batches.next(body.len());
+                rows.push(Row {
+                    position: event.position,
+                    message: event.id,
+                    event: event_name,
+                    sequence,
+                    body,
+                    batch,
+                });
+                if rows.len() == step {
+                    break;
+                }
             }
-            let rendered = target.group.render(event).await;
-            let rendered = rendered.map_err(|error| database::Error::Other(error.to_string()))?;
-            let Some(rendered) = rendered else { continue };
-            let sequence = known.and_then(|known| known.sequence);
-            let body = message_body(event, sequence, &rendered);
-            let body = String::from_utf8(body.to_vec()).expect("a body is JSON in UTF-8");
-            let event_name = Arc::clone(&rendered.event);
-            let batch = batches.next(body.len());
-            rows.push(Row { position: event.position, message: event.id, event: event_name, sequence, body, batch });
+        }
+        if last == job.position {
+            return Ok(None);
         }
         let progress = Progress { position: last, delivery: None, is_done: last >= job.until, queued: rows.len() };
         let token = Uuid::new_v4();
@@ -268,14 +315,19 @@ impl Replayer {
         if !rows.is_empty() {
             statements.push(self.insert(job, rows, token));
         }
-        self.commit(job, statements).await
+        Ok(self.commit(job, statements).await?.then_some(progress))
     }
 
-    /// The deliveries that there are of the events up to a position.
-    async fn kept(&self, job: &Job, last: Position) -> Result<HashMap<Position, Kept>, database::Error> {
+    /// The deliveries that there are of the events between two positions.
+    async fn kept(
+        &self,
+        job: &Job,
+        after: Position,
+        last: Position,
+    ) -> Result<HashMap<Position, Kept>, database::Error> {
         let mut sql =
             self.sql("SELECT position, sequence, status, updated_at FROM tandem_delivery WHERE webhook_id = ");
-        sql.bind(job.webhook.get()).push(" AND position > ").bind(job.position.get());
+        sql.bind(job.webhook.get()).push(" AND position > ").bind(after.get());
         sql.push(" AND position <= ").bind(last.get());
         let read = |record: &Record| {
             let status = record.need_text(2)?;
@@ -308,27 +360,26 @@ impl Replayer {
     fn insert(&self, job: &Job, rows: Vec<Row>, token: Uuid) -> Sql {
         let now = now_micros();
         let mut sql = self.sql(
-            "INSERT INTO tandem_delivery AS d (id, webhook_id, position, message_id, type, sequence, status, \
-             next_attempt_at, attempts, body, batch_id, created_at, updated_at) SELECT * FROM (VALUES ",
+            "INSERT INTO tandem_delivery AS d (id, webhook_id, position, message_id, type, sequence, body, batch_id, status, \
+             next_attempt_at, attempts, created_at, updated_at) SELECT v.column1, ",
         );
-        sql.list(", ", rows, |sql, row| {
-            sql.push("(").bind(DeliveryId::new().get()).push(", ").bind(job.webhook.get()).push(", ");
-            sql.bind(row.position.get()).push(", ").bind(row.message.get()).push(", ").bind(row.event.to_string());
-            sql.push(", ").bind(row.sequence).push(", 'PENDING', ");
-            push_now(sql);
-            sql.push(", ")
-                .bind(0_i64)
-                .push(", ")
-                .bind(row.body)
-                .push(", ")
-                .bind(row.batch)
-                .push(", ")
-                .bind(now)
-                .push(", ")
-                .bind(now)
-                .push(")");
-        });
-        sql.push(") AS v WHERE ");
+        sql.bind(job.webhook.get())
+            .push(", v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, 'PENDING', ");
+        push_now(&mut sql);
+        sql.push(", 0, ").bind(now).push(", ").bind(now).push(" FROM ");
+        let row = |row: Row| -> [Cell; 7] {
+            [
+                DeliveryId::new().get().into(),
+                row.position.get().into(),
+                row.message.get().into(),
+                row.event.to_string().into(),
+                row.sequence.into(),
+                row.body.into(),
+                row.batch.into(),
+            ]
+        };
+        sql.push_table([Id, BigInt, Id, Text, BigInt, Text, Id], rows.into_iter().map(row));
+        sql.push(" WHERE ");
         push_mine(&mut sql, job, token);
         sql.push(
             " ON CONFLICT (webhook_id, position) DO UPDATE SET status = 'PENDING', attempts_before = d.attempts, \
@@ -351,13 +402,13 @@ impl Replayer {
         Ok(changed.first().is_some_and(|rows| *rows > 0))
     }
 
-    async fn stop(&self, job: &Job, reason: &str) -> Result<bool, ledger::Error> {
+    async fn stop(&self, job: &Job, reason: &str) -> Result<Option<Progress>, ledger::Error> {
         tracing::warn!(webhook.id = %job.webhook, reason, "a replay has stopped");
         let mut sql = self.sql("UPDATE tandem_replay SET status = 'STOPPED', reason = ");
         sql.bind(reason).push(", updated_at = ").bind(now_micros()).push(" WHERE id = ").bind(job.id.get());
         sql.push(" AND status = 'RUNNING'");
         self.parts.writer.statements(vec![sql]).await?;
-        Ok(false)
+        Ok(None)
     }
 
     fn sql(&self, text: &str) -> Sql {
@@ -405,6 +456,11 @@ struct Kept {
     sequence: Option<i64>,
     /// It waits for an attempt, or it was accepted since the replay was asked for.
     stays: bool,
+}
+
+/// How many deliveries a step for this webhook puts in line.
+fn step_of(webhook: &Webhook) -> usize {
+    if webhook.sending.batching.is_some() { BATCHED_STEP } else { STEP }
 }
 
 /// Adds the condition that the step of this token was taken.

@@ -6,7 +6,7 @@ use super::builder::{Builder, Output, input, output};
 use super::shared;
 
 /// The mutations: field, the beginning of the names of its types, description.
-pub(super) const MUTATIONS: [(&str, &str, &str); 3] = [
+pub(super) const MUTATIONS: [(&str, &str, &str); 4] = [
     (
         "pingWebhook",
         "PingWebhook",
@@ -24,6 +24,12 @@ pub(super) const MUTATIONS: [(&str, &str, &str); 3] = [
         "Sends older events to a webhook again, each with its `webhook-id` and, as long as its delivery is kept, its \
          `sequence`. There is no limit to their number: they are sent in turns with new events, within the limits of the \
          webhook, and go on after a restart.",
+    ),
+    (
+        "cancelReplay",
+        "CancelReplay",
+        "Ends a replay that runs: it puts nothing more in line. What it has put in line already is sent all the same; to keep \
+         that from being sent, pause the webhook.",
     ),
 ];
 
@@ -97,7 +103,7 @@ fn add_replays(builder: &mut Builder) {
         output("id", "ID!", "The id of the replay."),
         output("only", "WebhookReplayScope!", "Which events are sent again."),
         output("status", "WebhookReplayStatus!", "How it stands."),
-        output("statusReason", "String", "Why it stopped, if it did."),
+        output("statusReason", "String", "Why it ended before everything was in line, if it did."),
         output("queued", "Int!", "How many deliveries it has put in line so far."),
         output("cursor", "String", "How far it has come, if it is one of all events."),
         output("until", "String!", "The position of its last event."),
@@ -118,6 +124,7 @@ fn add_replays(builder: &mut Builder) {
         ("RUNNING", "There is more to put in line. While the webhook is not enabled, it waits."),
         ("DONE", "Everything is in line; what becomes of it is seen in the deliveries."),
         ("STOPPED", "It cannot go on, see `statusReason`."),
+        ("CANCELLED", "It was ended by `cancelReplay`; what it had put in line by then is sent."),
     ];
     builder.enumeration("WebhookReplayStatus", "How a replay stands.", statuses);
 }
@@ -188,4 +195,17 @@ fn add_mutations(builder: &mut Builder) {
         ),
     ]);
     builder.object("ReplayWebhookPayload", "What came of `replayWebhook`.", &[], fields);
+
+    let mut fields = vec![input("id", "ID!", "Which replay, as in `webhook.replays`.")];
+    fields.extend(shared::mutation_inputs());
+    builder.input_object("CancelReplayInput", "The end of a replay.", fields);
+    let fields = payload(vec![
+        output("webhook", "Webhook", "Its webhook; null if there are user errors."),
+        output(
+            "replay",
+            "WebhookReplay",
+            "The replay; null if there are user errors. What it has `queued` is sent all the same.",
+        ),
+    ]);
+    builder.object("CancelReplayPayload", "What came of `cancelReplay`.", &[], fields);
 }

@@ -43,6 +43,7 @@ impl Webhooks<'_> {
                     (Ok(key), "pingWebhook") => self.ping(field, &input, key).await?,
                     (Ok(key), "retryDelivery") => self.retry(&input, key).await?,
                     (Ok(key), "replayWebhook") => self.replay(field, &input, key).await?,
+                    (Ok(key), "cancelReplay") => self.cancel_replay(field, &input, key).await?,
                     (Ok(key), _) => self.delete(&input, key).await?,
                 };
                 payload.insert("clientMutationId".to_owned(), json!(input.text("clientMutationId")));

@@ -1,4 +1,4 @@
-//! Ping, retry, replay.
+//! Ping, retry, replay, and the end of one.
 
 use entity::replay::Scope;
 use sea_orm::ActiveEnum;
@@ -11,7 +11,8 @@ use crate::schema::core::position_error;
 use crate::schema::document::{GraphqlError, Selected};
 use crate::schema::plan::context::Arguments;
 use crate::store::writer::{Code, Key, Violation};
-use crate::webhook::operations::{ReplayRequest, Start};
+use crate::webhook::operations::replay;
+use crate::webhook::operations::{Replay, ReplayRequest, Start};
 use crate::webhook::registry::{self, Delivery};
 
 impl Webhooks<'_> {
@@ -78,6 +79,27 @@ impl Webhooks<'_> {
                 "replay": started.replay.as_ref().map(|replay| self.replay_object(replay)),
                 "count": started.count,
                 "countedTo": started.counted_to.map(|position| self.core.hub.cursor(position)),
+                "userErrors": [],
+            }))),
+            Err(error) => refused(error),
+        }
+    }
+
+    pub(super) async fn cancel_replay(
+        &self,
+        field: &Selected<'_>,
+        input: &Arguments,
+        key: Option<Key>,
+    ) -> Result<Object, GraphqlError> {
+        let id = input.text("id").and_then(|text| type_id::parse_prefixed(Replay::PREFIX, text));
+        let outcome = match id.map(entity::ReplayId) {
+            Some(id) => self.operations.cancel_replay(self.principal, id, key).await,
+            None => Err(replay::no_replay()),
+        };
+        match outcome {
+            Ok(replay) => Ok(into_object(json!({
+                "webhook": self.payload_webhook(field, "CancelReplayPayload", replay.webhook).await?,
+                "replay": self.replay_object(&replay),
                 "userErrors": [],
             }))),
             Err(error) => refused(error),

@@ -1,7 +1,11 @@
 //! The writer: everything that writes goes through it.
 //!
-//! There is one per process, on a thread of its own. It takes work from a bounded queue, runs what is waiting in one
+//! There is one per process, on a thread of its own. It takes work from bounded queues, runs what is waiting in one
 //! transaction, appends all events, commits once, and then answers all. It never waits for more work while it is idle.
+//!
+//! There are two kinds of work: mutations, for which somebody waits, and statements on Tandem's own tables, for which
+//! nobody does. These have a queue of their own, so that no mutation stands behind them. PostgreSQL lets several write at
+//! once, so there they have a thread and a connection of their own as well; in SQLite's file one writes at a time.
 //!
 //! Invariants: a change and its event are in the same transaction; an answer is given only after the commit; a mutation
 //! that fails leaves nothing behind and does not disturb the others of its batch.
@@ -9,6 +13,8 @@
 //! - [`command`]: what it is asked and what it answers
 //! - [`violation`]: what can be wrong with it
 //! - [`idempotency`]: what is answered to a mutation that is sent again
+//! - `intake`: what goes into one transaction
+//! - `thread`: a thread that writes, and its connection
 //! - `batch`: the transaction around a batch, and what happens when it fails
 //! - `prefetch`: what a batch reads before it begins
 //! - `run`: one piece of work of it
@@ -23,6 +29,7 @@ mod create;
 mod delete;
 mod flush;
 pub mod idempotency;
+mod intake;
 mod lists;
 mod lookup;
 mod many;
@@ -33,13 +40,16 @@ mod run;
 mod state;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod update;
 mod upsert;
 pub mod violation;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
 pub use command::{
     By, Child, Command, Create, CreateMany, Delete, DeleteMany, MAX_ROWS, Matching, Mutation, Outcome, Update,
@@ -48,24 +58,20 @@ pub use command::{
 pub use idempotency::{Key, KeyReused, Receipt};
 pub use violation::{Code, Violation};
 
+use self::intake::Intake;
+use self::thread::Parts;
 use crate::catalog::Catalog;
-use crate::database::{self, Database, Record, Sql, WriterConnection};
+use crate::database::{self, Database, Dialect, Record, Sql};
 use crate::log::Hub;
 use crate::store::read;
-
-/// Batches that are done and whose answers are not given yet. When there are more, the writer waits.
-const UNANSWERED_BATCHES: usize = 8;
-
-/// When the work of a batch looks at this many rows or more, nothing is added to it, so that small mutations do not wait
-/// for many large ones.
-const BATCH_ROWS: usize = 1_000;
 
 /// What the writer may be told.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Most pieces of work in one transaction. PostgreSQL keeps 64 subtransactions at hand, so not more than that.
     pub max_batch: usize,
-    /// Most pieces of work that may wait. When the queue is full, mutations are refused with [`Error::Busy`].
+    /// Most pieces of work that may wait, of each kind. When there are as many mutations, they are refused with
+    /// [`Error::Busy`].
     pub queue_length: usize,
 }
 
@@ -96,7 +102,8 @@ pub enum Error {
 /// dropped.
 #[derive(Clone)]
 pub struct Writer {
-    queue: async_channel::Sender<Job>,
+    mutations: async_channel::Sender<Job>,
+    background: async_channel::Sender<Job>,
     /// To find rows by filters before they are written.
     database: Database,
     catalog: Arc<Catalog>,
@@ -152,8 +159,8 @@ pub enum RowOutcome {
 }
 
 impl Writer {
-    /// Starts the writer's thread. After each commit with events it calls [`Hub::written`]. What is given beside the
-    /// writer resolves when the thread has ended; until then the runtime is needed.
+    /// Starts the writer. After each commit with events it calls [`Hub::written`]. What is given beside the writer resolves
+    /// when everything is written and answered; until then the runtime is needed.
     ///
     /// # Errors
     /// If the database cannot be opened for writing.
@@ -163,47 +170,23 @@ impl Writer {
         hub: Hub,
         settings: Settings,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), database::Error> {
-        let (queue, jobs) = async_channel::bounded(settings.queue_length);
-        let (opened, opening) = oneshot::channel();
-        let (alive, ended) = oneshot::channel::<()>();
-        let (read_from, known) = (database.clone(), Arc::clone(&catalog));
-        let database = database.clone();
-        // Its own runtime: the answers of PostgreSQL arrive on the thread that waits for them.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| database::Error::Other(format!("the writer's runtime cannot be started: {e}")))?;
-        // To wake whoever waits takes longer than to write its row, so it is left to a task, which ends with the writer.
-        let (answers, unanswered) = mpsc::channel(UNANSWERED_BATCHES);
-        let answering = tokio::spawn(answer(unanswered));
-        let serve = move || {
-            let _alive = alive;
-            let _fuse = Fuse;
-            runtime.block_on(async move {
-                let connection = match WriterConnection::open(&database).await {
-                    Ok(connection) => connection,
-                    Err(error) => {
-                        let _ = opened.send(Err(error));
-                        return;
-                    }
-                };
-                let _ = opened.send(Ok(()));
-                run(&connection, &catalog, &hub, &jobs, &answers, settings.max_batch).await;
-            });
+        let (mutations, mutations_in) = async_channel::bounded(settings.queue_length);
+        let (background, background_in) = async_channel::bounded(settings.queue_length);
+        let parts = Parts { database: database.clone(), catalog: Arc::clone(&catalog), hub };
+        let intake = |mutations, background| Intake::new(mutations, background, settings.max_batch);
+        let intakes = match database.dialect() {
+            Dialect::Sqlite => vec![("writer", intake(Some(mutations_in), Some(background_in)))],
+            Dialect::Postgres => vec![
+                ("writer", intake(Some(mutations_in), None)),
+                ("writer-background", intake(None, Some(background_in))),
+            ],
         };
-        std::thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(serve)
-            .map_err(|e| database::Error::Other(format!("the writer's thread cannot be started: {e}")))?;
-        opening.await.map_err(|_| database::Error::Other("the writer's thread has ended".to_owned()))??;
-        let done = async move {
-            // Nothing is ever sent: the thread drops its end. Then what it has done is answered.
-            let _ = ended.await;
-            if let Err(error) = answering.await {
-                tracing::error!(%error, "the task that answers mutations has failed");
-            }
-        };
-        Ok((Self { queue, database: read_from, catalog: known }, done))
+        let mut threads = Vec::new();
+        for (name, intake) in intakes {
+            threads.push(thread::start(name, parts.clone(), intake).await?);
+        }
+        let writer = Self { mutations, background, database: database.clone(), catalog };
+        Ok((writer, join_all(threads).map(drop)))
     }
 
     /// Runs a mutation. Once it is in the queue it is finished even if this future is dropped.
@@ -220,73 +203,26 @@ impl Writer {
             matching.found = Some(found.map_err(|error| Error::Database(Arc::new(error)))?);
         }
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Job::Mutation(Box::new(mutation), reply)).map_err(|error| match error {
+        self.mutations.try_send(Job::Mutation(Box::new(mutation), reply)).map_err(|error| match error {
             async_channel::TrySendError::Full(_) => Error::Busy,
             async_channel::TrySendError::Closed(_) => Error::Closed,
         })?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
-    /// Runs statements on Tandem's own tables, all of them or none, and gives the rows that each one changed. Waits
-    /// while the queue is full.
+    /// Runs statements on Tandem's own tables in the background, all of them or none, and gives the rows that each one
+    /// changed. Waits while the queue is full. On SQLite a mutation that comes meanwhile waits for all of them, so they are
+    /// to be few and to touch few rows.
     pub async fn statements(&self, statements: Vec<Sql>) -> Result<Vec<u64>, Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Job::Statements(statements, reply)).await.map_err(|_| Error::Closed)?;
+        self.background.send(Job::Statements(statements, reply)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
     /// Writes one row of Tandem's own tables. Waits while the queue is full.
     pub async fn row(&self, write: RowWrite) -> Result<RowOutcome, Error> {
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Job::Row(Box::new(write), reply)).await.map_err(|_| Error::Closed)?;
+        self.mutations.send(Job::Row(Box::new(write), reply)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
-    }
-}
-
-/// Ends the process if the writer's thread panics: a server that answers reads and can never write again is worse than
-/// one that starts anew, which loses nothing.
-struct Fuse;
-
-impl Drop for Fuse {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            tracing::error!("the writer has panicked; the process ends, to be started again");
-            std::process::abort();
-        }
-    }
-}
-
-async fn run(
-    connection: &WriterConnection,
-    catalog: &Catalog,
-    hub: &Hub,
-    queue: &async_channel::Receiver<Job>,
-    answers: &mpsc::Sender<batch::Answers>,
-    max_batch: usize,
-) {
-    while let Ok(first) = queue.recv().await {
-        let mut rows = first.rows();
-        let mut jobs = vec![first];
-        while jobs.len() < max_batch && rows < BATCH_ROWS {
-            match queue.try_recv() {
-                Ok(job) => {
-                    rows += job.rows();
-                    jobs.push(job);
-                }
-                Err(_) => break,
-            }
-        }
-        let batch = batch::run(connection, catalog, jobs).await;
-        if !batch.events().is_empty() {
-            hub.written(batch.events());
-        }
-        // The task is gone only if the runtime of those who wait is gone, and they with it.
-        let _ = answers.send(batch).await;
-    }
-}
-
-async fn answer(mut batches: mpsc::Receiver<batch::Answers>) {
-    while let Some(batch) = batches.recv().await {
-        batch.give();
     }
 }

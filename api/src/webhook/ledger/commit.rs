@@ -1,14 +1,15 @@
 //! The statements of one commit, for several webhooks at once.
 //!
-//! However many webhooks and outcomes there are, there is a statement for each kind of row and each [`CHUNK_SIZES`] of
-//! rows. Each row that is written is joined to its webhook's row as this process holds it, so a batch whose lease is lost
+//! However many webhooks and outcomes there are, there is a statement for each kind of row; on SQLite, for each
+//! [`CHUNK_SIZES`] of rows. Each row that is written is joined to its webhook's row as this process holds it, so a batch whose lease is lost
 //! writes nothing, whatever the others do.
 
 use sea_orm::ActiveEnum;
 use uuid::Uuid;
 
 use super::{Batch, Job, Lease, Outcome, push_disable};
-use crate::database::{Dialect, Sql};
+use crate::database::Element::{BigInt, Text, Uuid as Id};
+use crate::database::{Cell, Dialect, Element, Sql};
 use crate::webhook::failure::AttemptError;
 use crate::webhook::order::Release;
 use crate::webhook::outcome::Verdict;
@@ -22,7 +23,7 @@ pub(super) type Entry<'a> = (&'a Lease, &'a Batch);
 pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (Vec<Sql>, usize) {
     let Some(holder) = entries.first().map(|(lease, _)| lease.holder) else { return (Vec::new(), 0) };
     let writing = Writing { dialect, holder, now };
-    let mut statements: Vec<_> = chunks(entries).map(|some| writing.advance(some)).collect();
+    let mut statements: Vec<_> = writing.chunks(entries).map(|some| writing.advance(some)).collect();
     let positions = statements.len();
     for (lease, batch) in entries {
         if let Some(reason) = &batch.disable {
@@ -37,10 +38,10 @@ pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (
     let all: Vec<_> =
         entries.iter().flat_map(|(lease, batch)| batch.outcomes.iter().map(move |o| (*lease, o))).collect();
     let (recorded, new): (Vec<_>, Vec<_>) = all.iter().partition(|(_, outcome)| outcome.job.is_recorded);
-    statements.extend(chunks(&new).map(|some| writing.insert_deliveries(some)));
-    statements.extend(chunks(&recorded).map(|some| writing.update_deliveries(some)));
+    statements.extend(writing.chunks(&new).map(|some| writing.insert_deliveries(some)));
+    statements.extend(writing.chunks(&recorded).map(|some| writing.update_deliveries(some)));
     let attempts: Vec<_> = entries.iter().flat_map(|(lease, batch)| numbered(lease, batch)).collect();
-    statements.extend(chunks(&attempts).map(|some| writing.insert_attempts(some)));
+    statements.extend(writing.chunks(&attempts).map(|some| writing.insert_attempts(some)));
     for (lease, batch) in entries {
         statements.extend(batch.released.iter().map(|release| writing.release(lease, batch, *release)));
     }
@@ -71,17 +72,8 @@ fn attempts(batch: &Batch) -> impl Iterator<Item = (&Job, &Attempt)> {
     batch.outcomes.iter().filter_map(|outcome| Some((&outcome.job, outcome.attempt.as_deref()?)))
 }
 
-/// Rows of one statement. A few sizes only, so that a few prepared statements serve every commit.
+/// Rows of one statement of SQLite. A few sizes only, so that a few prepared statements serve every commit.
 const CHUNK_SIZES: [usize; 3] = [64, 8, 1];
-
-fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = CHUNK_SIZES.into_iter().find(|size| *size <= rest.len())?;
-        let (some, others) = rest.split_at(size);
-        rest = others;
-        Some(some)
-    })
-}
 
 struct Writing {
     dialect: Dialect,
@@ -90,15 +82,30 @@ struct Writing {
 }
 
 impl Writing {
-    /// Adds `FROM (VALUES …) AS v`, whose columns are `column1`, `column2` … on both databases.
-    fn push_values<T>(&self, sql: &mut Sql, rows: &[T], row: impl Fn(&mut Sql, &T)) {
-        sql.push(" FROM (VALUES ");
-        sql.list(", ", rows, |sql, item| {
-            sql.push("(");
-            row(sql, item);
-            sql.push(")");
-        });
-        sql.push(") AS v");
+    /// What goes into one statement each.
+    fn chunks<'t, T>(&self, mut rest: &'t [T]) -> impl Iterator<Item = &'t [T]> + use<'t, T> {
+        let sizes = match self.dialect {
+            Dialect::Sqlite => CHUNK_SIZES.to_vec(),
+            Dialect::Postgres => vec![rest.len()],
+        };
+        std::iter::from_fn(move || {
+            let size = sizes.iter().copied().find(|size| *size > 0 && *size <= rest.len())?;
+            let (some, others) = rest.split_at(size);
+            rest = others;
+            Some(some)
+        })
+    }
+
+    /// Adds ` FROM (…) AS v`, a table of what `row` gives for each item.
+    fn push_values<T, const N: usize>(
+        &self,
+        sql: &mut Sql,
+        elements: [Element; N],
+        rows: &[T],
+        row: impl Fn(&T) -> [Cell; N],
+    ) {
+        sql.push(" FROM ");
+        sql.push_table(elements, rows.iter().map(row));
     }
 
     /// Adds the condition that the webhook `w` is held still, with its fence in this column of the values.
@@ -116,19 +123,25 @@ impl Writing {
         sql.push("last_error_message = CASE WHEN v.column9 IS NULL THEN w.last_error_message ELSE v.column11 END, ");
         sql.push("warned_at = CASE WHEN v.column6 = 0 THEN NULL WHEN v.column12 = 1 THEN COALESCE(w.warned_at, ");
         sql.bind(self.now).push(") ELSE w.warned_at END");
-        self.push_values(&mut sql, entries, |sql, (lease, batch)| {
-            sql.bind(lease.webhook.get()).push(", ").bind(lease.fence);
-            sql.push(", ").bind(batch.progress.position.get()).push(", ").bind(batch.progress.sequence);
-            sql.push(", ").bind(batch.health.first_failure_at).push(", ").bind(batch.health.failures);
-            sql.push(", ").bind(attempts(batch).count() as i64);
+        let elements = [Id, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Text, Text, BigInt];
+        self.push_values(&mut sql, elements, entries, |(lease, batch)| {
             let latest = |is_success| attempts(batch).map(|(_, a)| a).filter(move |a| a.is_success() == is_success);
             let failure = latest(false).max_by_key(|attempt| attempt.ended_at());
             let error = failure.and_then(|attempt| attempt.error.as_ref());
-            sql.push(", ").bind(latest(true).map(Attempt::ended_at).max());
-            sql.push(", ").bind(failure.map(Attempt::ended_at));
-            sql.push(", ").bind(error.map(|error| error.code.name().to_owned()));
-            sql.push(", ").bind(error.map(|error| error.message.clone()));
-            sql.push(", ").bind(i64::from(batch.health.is_at_risk(self.now)));
+            [
+                lease.webhook.get().into(),
+                lease.fence.into(),
+                batch.progress.position.get().into(),
+                batch.progress.sequence.into(),
+                batch.health.first_failure_at.into(),
+                i64::from(batch.health.failures).into(),
+                (attempts(batch).count() as i64).into(),
+                latest(true).map(Attempt::ended_at).max().into(),
+                failure.map(Attempt::ended_at).into(),
+                error.map(|error| error.code.name().to_owned()).into(),
+                error.map(|error| error.message.clone()).into(),
+                i64::from(batch.health.is_at_risk(self.now)).into(),
+            ]
         });
         sql.push(" WHERE w.id = v.column1");
         self.push_fence(&mut sql, "column2");
@@ -142,14 +155,25 @@ impl Writing {
         sql.push("next_attempt_at, attempts, body, order_key, batch_id, created_at, updated_at) ");
         sql.push("SELECT v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, ");
         sql.push("v.column9, v.column10, v.column11, v.column12, v.column13, v.column13");
-        self.push_values(&mut sql, new, |sql, (lease, outcome)| {
+        let elements = [Id, Id, BigInt, Id, Text, BigInt, Text, BigInt, BigInt, Text, Id, Id, BigInt, BigInt];
+        self.push_values(&mut sql, elements, new, |(lease, outcome)| {
             let (job, state) = (&outcome.job, State::of(outcome));
-            sql.bind(job.delivery.get()).push(", ").bind(lease.webhook.get()).push(", ").bind(job.position.get());
-            sql.push(", ").bind(job.message.get()).push(", ").bind(job.event.to_string());
-            sql.push(", ").bind(job.sequence).push(", ").bind(state.status).push(", ").bind(state.next_attempt_at);
-            sql.push(", ").bind(state.attempts).push(", ").bind(state.body);
-            sql.push(", ").bind(job.node).push(", ").bind(job.batch).push(", ").bind(self.now);
-            sql.push(", ").bind(lease.fence);
+            [
+                job.delivery.get().into(),
+                lease.webhook.get().into(),
+                job.position.get().into(),
+                job.message.get().into(),
+                job.event.to_string().into(),
+                job.sequence.into(),
+                state.status.into(),
+                state.next_attempt_at.into(),
+                state.attempts.into(),
+                state.body.into(),
+                job.node.into(),
+                job.batch.into(),
+                self.now.into(),
+                lease.fence.into(),
+            ]
         });
         sql.push(", tandem_webhook AS w WHERE w.id = v.column2");
         self.push_fence(&mut sql, "column14");
@@ -162,11 +186,18 @@ impl Writing {
         sql.push("UPDATE tandem_delivery AS d SET status = v.column2, next_attempt_at = v.column3, ");
         sql.push("attempts = v.column4, body = CASE WHEN v.column5 = 1 THEN d.body END, batch_id = v.column6, ");
         sql.push("updated_at = ").bind(self.now);
-        self.push_values(&mut sql, recorded, |sql, (lease, outcome)| {
+        let elements = [Id, Text, BigInt, BigInt, BigInt, Id, BigInt];
+        self.push_values(&mut sql, elements, recorded, |(lease, outcome)| {
             let state = State::of(outcome);
-            sql.bind(outcome.job.delivery.get()).push(", ").bind(state.status).push(", ").bind(state.next_attempt_at);
-            sql.push(", ").bind(state.attempts).push(", ").bind(i64::from(state.body.is_some()));
-            sql.push(", ").bind(outcome.job.batch).push(", ").bind(lease.fence);
+            [
+                outcome.job.delivery.get().into(),
+                state.status.into(),
+                state.next_attempt_at.into(),
+                state.attempts.into(),
+                i64::from(state.body.is_some()).into(),
+                outcome.job.batch.into(),
+                lease.fence.into(),
+            ]
         });
         sql.push(", tandem_webhook AS w WHERE d.id = v.column1 AND w.id = d.webhook_id");
         self.push_fence(&mut sql, "column7");
@@ -180,16 +211,23 @@ impl Writing {
         sql.push("error_code, error_message, response_body, webhook_id, ordinal) SELECT v.column1, v.column2, ");
         sql.push("v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, w.id, ");
         sql.push("w.attempts - v.column12");
-        self.push_values(&mut sql, attempts, |sql, Recording { lease, job, attempt, later }| {
+        let elements = [Id, BigInt, BigInt, BigInt, BigInt, Text, Text, Text, Text, Id, BigInt, BigInt];
+        self.push_values(&mut sql, elements, attempts, |Recording { lease, job, attempt, later }| {
             let error = attempt.error.as_ref();
-            sql.bind(job.delivery.get()).push(", ").bind(i64::from(job.number));
-            sql.push(", ").bind(attempt.started_at);
-            sql.push(", ").bind(i64::from(attempt.duration_ms.min(i32::MAX as u32)));
-            sql.push(", ").bind(attempt.status_code.map(i64::from)).push(", ").bind(attempt.address.clone());
-            sql.push(", ").bind(error.map(|error: &AttemptError| error.code.name().to_owned()));
-            sql.push(", ").bind(error.map(|error| error.message.clone()));
-            sql.push(", ").bind(attempt.response_body.as_deref().map(str::to_owned));
-            sql.push(", ").bind(lease.webhook.get()).push(", ").bind(lease.fence).push(", ").bind(*later);
+            [
+                job.delivery.get().into(),
+                i64::from(job.number).into(),
+                attempt.started_at.into(),
+                i64::from(attempt.duration_ms.min(i32::MAX as u32)).into(),
+                attempt.status_code.map(i64::from).into(),
+                attempt.address.clone().into(),
+                error.map(|error: &AttemptError| error.code.name().to_owned()).into(),
+                error.map(|error| error.message.clone()).into(),
+                attempt.response_body.as_deref().map(str::to_owned).into(),
+                lease.webhook.get().into(),
+                lease.fence.into(),
+                (*later).into(),
+            ]
         });
         sql.push(", tandem_webhook AS w WHERE w.id = v.column10");
         self.push_fence(&mut sql, "column11");
@@ -249,13 +287,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_are_cut_into_few_sizes() {
-        for (count, expected) in
+    fn statements_have_few_sizes() {
+        let writing = |dialect| Writing { dialect, holder: Uuid::nil(), now: 0 };
+        for (count, of_sqlite) in
             [(0, vec![]), (1, vec![1]), (8, vec![8]), (10, vec![8, 1, 1]), (73, vec![64, 8, 1]), (128, vec![64, 64])]
         {
             let rows: Vec<usize> = (0..count).collect();
-            assert_eq!(chunks(&rows).map(<[_]>::len).collect::<Vec<_>>(), expected);
-            assert_eq!(chunks(&rows).flatten().copied().collect::<Vec<_>>(), rows);
+            let of_postgres = if count == 0 { vec![] } else { vec![count] };
+            for (dialect, expected) in [(Dialect::Sqlite, of_sqlite), (Dialect::Postgres, of_postgres)] {
+                let chunks: Vec<_> = writing(dialect).chunks(&rows).collect();
+                assert_eq!(chunks.iter().map(|chunk| chunk.len()).collect::<Vec<_>>(), expected);
+                assert_eq!(chunks.concat(), rows);
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The start of a replay: older events that are sent to a webhook again.
+//! The start of a replay, and its early end: older events that are sent to a webhook again.
 //!
 //! A replay is a row that [`crate::webhook::replayer`] works on until everything is in line. There is no limit to it: what
 //! is too much for now waits.
@@ -28,6 +28,9 @@ const CHUNK: usize = 256;
 const COUNTING_TIME: Duration = Duration::from_secs(15);
 /// Replays of a webhook that are shown.
 const MAX_SHOWN: usize = 20;
+
+/// Why a replay ended that was cancelled.
+const CANCELLED: &str = "it was cancelled; what it had put in line is sent all the same";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -154,10 +157,33 @@ impl Operations {
 
     async fn started(&self, row: &str) -> Result<Started, Error> {
         let corrupt = |_| database::Error::Corrupt("a replay's id cannot be read".to_owned());
+        let id = ReplayId(Uuid::parse_str(row).map_err(corrupt)?);
+        Ok(Started { replay: self.one(id).await?, count: None, counted_to: None })
+    }
+
+    /// Ends a replay that runs. What it has put in line is sent all the same.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there is no such replay for the caller, or if it has ended.
+    pub async fn cancel_replay(&self, principal: &Principal, id: ReplayId, key: Option<Key>) -> Result<Replay, Error> {
+        let replay = self.one(id).await?.ok_or_else(no_replay)?;
+        self.registry.get(principal, replay.webhook).await?.ok_or_else(no_replay)?;
+        if self.used(key.as_ref()).await?.is_some() {
+            return Ok(replay);
+        }
+        // A step that is being taken is waited for: it ends before this or changes nothing after it.
+        let mut sql = self.sql("UPDATE tandem_replay SET status = 'CANCELLED', reason = ");
+        sql.bind(CANCELLED).push(", updated_at = ").bind(now_micros()).push(" WHERE id = ").bind(id.get());
+        sql.push(" AND status = 'RUNNING' RETURNING CAST(").bind(id.get().to_string()).push(" AS text)");
+        self.write(sql, key).await?.ok_or_else(|| refused(&["id"], Code::Invalid, "this replay has ended"))?;
+        tracing::info!(webhook.id = %replay.webhook, "a replay was cancelled");
+        self.one(id).await?.ok_or_else(no_replay)
+    }
+
+    async fn one(&self, id: ReplayId) -> Result<Option<Replay>, database::Error> {
         let mut sql = self.select();
-        sql.push("id = ").bind(Uuid::parse_str(row).map_err(corrupt)?);
-        let records = self.parts.database.query(sql).await?;
-        Ok(Started { replay: records.first().map(Replay::read).transpose()?, count: None, counted_to: None })
+        sql.push("id = ").bind(id.get());
+        self.parts.database.query(sql).await?.first().map(Replay::read).transpose()
     }
 
     /// The newest replays of these webhooks, which the caller has seen. Newest first.
@@ -250,6 +276,11 @@ impl Operations {
         sql.push(Replay::COLUMNS).push(" FROM tandem_replay WHERE ");
         sql
     }
+}
+
+/// What a caller is told who names a replay that is not there for them.
+pub fn no_replay() -> Error {
+    refused(&["id"], Code::NotFound, "there is no such replay")
 }
 
 fn running() -> Error {

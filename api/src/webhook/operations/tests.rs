@@ -2,9 +2,9 @@
 
 mod sending;
 
-use entity::DeliveryId;
 use entity::replay::{Scope, Status};
 use entity::webhook::Status as WebhookStatus;
+use entity::{DeliveryId, ReplayId};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,7 @@ on_both_databases!(
     all_events_are_replayed_once_each,
     a_replay_waits_for_its_webhook_and_for_room,
     two_nodes_take_each_step_once,
+    a_cancelled_replay_puts_nothing_more_in_line,
     a_dry_run_counts_and_sends_nothing,
     others_can_do_nothing,
 );
@@ -254,7 +255,7 @@ async fn a_replay_waits_for_its_webhook_and_for_room(fixture: &mut Fixture) {
     for _ in 0..20 {
         replayer.pass(&stop).await.unwrap();
     }
-    assert_eq!(fixture.deliveries().await.len(), 512, "nothing is sent, so the line is full");
+    assert_eq!(fixture.deliveries().await.len(), 256, "nothing is sent, so the line is full");
     let _dispatching = fixture.dispatch("0s,30d");
     beside(replayer, async {
         receiver.wait_for(700).await;
@@ -275,11 +276,11 @@ async fn two_nodes_take_each_step_once(fixture: &mut Fixture) {
     let jobs = one.jobs().await.unwrap();
     for _ in 0..3 {
         // Both know the replay as it was before either took a step.
-        let (first, second) = tokio::join!(one.step(&jobs[0]), two.step(&jobs[0]));
+        let (first, second) = tokio::join!(one.step(&jobs[0], &webhook), two.step(&jobs[0], &webhook));
         first.unwrap();
         second.unwrap();
     }
-    assert_eq!(fixture.deliveries().await.len(), 32);
+    assert_eq!(fixture.deliveries().await.len(), 16);
     let stop = CancellationToken::new();
     for _ in 0..10 {
         let (first, second) = tokio::join!(one.pass(&stop), two.pass(&stop));
@@ -288,6 +289,40 @@ async fn two_nodes_take_each_step_once(fixture: &mut Fixture) {
     }
     assert_eq!(done(&operations, &webhook).await.queued, 150);
     assert_eq!(fixture.deliveries().await.len(), 150);
+}
+
+async fn a_cancelled_replay_puts_nothing_more_in_line(fixture: &mut Fixture) {
+    let receiver = Receiver::start().await;
+    let webhook = fixture.create(&receiver, "all", 4).await;
+    fixture.append(100).await;
+    fixture.run("UPDATE tandem_webhook SET position = 100, sequence = 100").await;
+    let operations = operations(fixture);
+    let started = operations.replay(&fixture.owner, replay(&webhook, 0, Scope::All), None).await.unwrap();
+    let id = started.replay.unwrap().id;
+    let replayer = replayer(fixture, &operations);
+    let jobs = replayer.jobs().await.unwrap();
+    replayer.step(&jobs[0], &webhook).await.unwrap();
+    let in_line = fixture.deliveries().await.len();
+    let cancel = async |key| operations.cancel_replay(&fixture.owner, id, key).await;
+    let cancelled = cancel(key(fixture, "k")).await.unwrap();
+    assert_eq!((cancelled.status, cancelled.queued), (Status::Cancelled, in_line as i64));
+    assert!(cancelled.reason.is_some());
+    assert_eq!(cancel(key(fixture, "k")).await.unwrap(), cancelled, "the same key gets the same answer");
+    assert!(matches!(cancel(None).await, Err(Error::Refused(v)) if v[0].code.name() == "INVALID"));
+    // A node that has not heard of it takes no step, and a restart begins none.
+    replayer.step(&jobs[0], &webhook).await.unwrap();
+    assert!(replayer.jobs().await.unwrap().is_empty());
+    assert_eq!(fixture.deliveries().await.len(), in_line);
+    let _dispatching = fixture.dispatch("0s");
+    receiver.wait_for(in_line).await;
+    // Another one may run now.
+    with_replayer(fixture, &operations, async {
+        operations.replay(&fixture.owner, replay(&webhook, 90, Scope::All), None).await.unwrap();
+        receiver.wait_for(in_line + 10).await;
+        assert_eq!(done(&operations, &webhook).await.queued, 10);
+    })
+    .await;
+    assert_eq!(receiver.received().len(), in_line + 10);
 }
 
 async fn a_dry_run_counts_and_sends_nothing(fixture: &mut Fixture) {
@@ -320,14 +355,20 @@ async fn others_can_do_nothing(fixture: &mut Fixture) {
     until(fixture, "it waits", &[(1, "PENDING", 1)]).await;
     dispatching.stop().await;
     let delivery = only_delivery(fixture, &webhook).await;
+    fixture.run("UPDATE tandem_webhook SET status = 'PAUSED'").await;
     let operations = operations(fixture);
+    let started = operations.replay(&fixture.owner, replay(&webhook, 0, Scope::All), None).await.unwrap();
+    let running = started.replay.unwrap().id;
     let is_refused =
         |result: Result<(), Error>| matches!(result, Err(Error::Refused(v)) if v[0].code.name() == "NOT_FOUND");
     for other in [principal("bob", false), Principal::default()] {
         assert!(is_refused(operations.ping(&other, webhook.id, None).await.map(drop)));
         assert!(is_refused(operations.retry(&other, delivery.id, None).await.map(drop)));
         assert!(is_refused(operations.replay(&other, replay(&webhook, 0, Scope::All), None).await.map(drop)));
+        assert!(is_refused(operations.cancel_replay(&other, running, None).await.map(drop)));
     }
+    assert!(is_refused(operations.cancel_replay(&fixture.owner, ReplayId::new(), None).await.map(drop)));
+    operations.cancel_replay(&principal("root", true), running, None).await.unwrap();
     assert!(is_refused(operations.retry(&fixture.owner, DeliveryId::new(), None).await.map(drop)));
     operations.retry(&principal("root", true), delivery.id, None).await.unwrap();
 }

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::auth::Principal;
 use crate::catalog::{
-    Access, Allow, Catalog, Constraint, EnumType, EnumValue, Field, FieldType, Operations, Resource, Rule, Scalar,
+    Access, Allow, Catalog, Constraint, EnumType, EnumValue, Field, FieldType, Operations, Resource, ResourceId, Rule,
+    Scalar,
 };
-use crate::log::Event;
+use crate::log::{ChangeKind, Event};
 use crate::webhook::render::{Follow, Refusal, Render, RenderError, Rendered};
 
 pub fn field(name: &str, ty: FieldType, nullable: bool) -> Field {
@@ -80,10 +81,10 @@ impl Render for FakeRender {
     ) -> Result<Arc<dyn Follow>, Vec<Refusal>> {
         let refusal = |message: &str, is_forbidden| vec![Refusal { message: message.to_owned(), is_forbidden }];
         match query {
-            "all" => Ok(Arc::new(FakeFollow { is_even: false })),
-            "even" => Ok(Arc::new(FakeFollow { is_even: true })),
+            "all" => Ok(follow(false)),
+            "even" => Ok(follow(true)),
             "secret" if !principal.is_admin => Err(refusal("Field cost is not for you", true)),
-            query if query.starts_with("subscription") => Ok(Arc::new(FakeFollow { is_even: false })),
+            query if query.starts_with("subscription") => Ok(follow(false)),
             _ => Err(refusal("Syntax error", false)),
         }
     }
@@ -91,9 +92,21 @@ impl Render for FakeRender {
 
 struct FakeFollow {
     is_even: bool,
+    kinds: Vec<(ResourceId, ChangeKind)>,
+}
+
+/// Of events at even positions, or of all.
+fn follow(is_even: bool) -> Arc<FakeFollow> {
+    let catalog = catalog();
+    let of = |(id, _)| ChangeKind::ALL.map(|kind| (id, kind));
+    Arc::new(FakeFollow { is_even, kinds: catalog.resources().flat_map(of).collect() })
 }
 
 impl Follow for FakeFollow {
+    fn kinds(&self) -> &[(ResourceId, ChangeKind)] {
+        &self.kinds
+    }
+
     fn render<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<Option<Rendered>, RenderError>> {
         let is_mine = !self.is_even || event.position.get() % 2 == 0;
         let data = format!("{{\"position\":{}}}", event.position);

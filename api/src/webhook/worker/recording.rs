@@ -15,7 +15,7 @@ use crate::webhook::send::Attempt;
 use crate::webhook::window::Progress;
 
 /// A position that has moved without any outcome is committed after this many events …
-const FLUSH_EVENTS: i64 = 512;
+const FLUSH_EVENTS: i64 = 8 * 1024;
 /// … or this time.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// How much of the answer to a batch is kept with each of its events.

@@ -178,6 +178,8 @@ const RETRY_DELIVERY: &str = "mutation($aliceDelivery: ID!) {
     retryDelivery(input: {id: $aliceDelivery}) { userErrors { code path } } }";
 const REPLAY_WEBHOOK: &str = "mutation($aliceWebhook: ID!, $start: String) {
     replayWebhook(input: {id: $aliceWebhook, after: $start, dryRun: true}) { userErrors { code path } } }";
+const CANCEL_REPLAY: &str =
+    "mutation($aliceReplay: ID!) { cancelReplay(input: {id: $aliceReplay}) { userErrors { code path } } }";
 
 const DELIVERY_ATTEMPTED: &str =
     "subscription($aliceWebhook: ID!) { deliveryAttempted(webhookId: $aliceWebhook) { nodeId: cursor } }";
@@ -377,6 +379,10 @@ pub const TABLE: &[Access] = &[
     access("Mutation.replayWebhook", Forbidden, bob, REPLAY_WEBHOOK, Denied("replayWebhook", &["NOT_FOUND"])),
     access("Mutation.replayWebhook", Allowed, alice, REPLAY_WEBHOOK, Done("replayWebhook")),
     access("Mutation.replayWebhook", Allowed, admin, REPLAY_WEBHOOK, Done("replayWebhook")),
+    access("Mutation.cancelReplay", Anonymous, nobody, CANCEL_REPLAY, Denied("cancelReplay", &["NOT_FOUND"])),
+    access("Mutation.cancelReplay", Forbidden, bob, CANCEL_REPLAY, Denied("cancelReplay", &["NOT_FOUND"])),
+    access("Mutation.cancelReplay", Allowed, alice, CANCEL_REPLAY, Done("cancelReplay")),
+    access("Mutation.cancelReplay", Allowed, admin, CANCEL_REPLAY, Done("cancelReplay")),
     access("Subscription.deliveryAttempted", Anonymous, nobody, DELIVERY_ATTEMPTED, Code("BAD_USER_INPUT")),
     access("Subscription.deliveryAttempted", Forbidden, bob, DELIVERY_ATTEMPTED, Code("BAD_USER_INPUT")),
     access("Subscription.deliveryAttempted", Allowed, alice, DELIVERY_ATTEMPTED, Follows(&[])),

@@ -25,6 +25,9 @@ async fn every_caller_gets_what_the_rules_say(case: &Case) {
         if access.document.contains("$aliceDelivery") {
             shop.add_delivery(&server).await;
         }
+        if access.document.contains("$aliceReplay") {
+            shop.add_replay(&server).await;
+        }
         if let Err(failure) = check(&server, &shop, access).await {
             failures.push(format!("{} for {:?}: {failure}\n  {}", access.field, access.kind, access.document));
         }

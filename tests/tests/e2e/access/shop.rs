@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use tandem_tests::client::text;
-use tandem_tests::shop::{self, CREATE_ORDER, CREATE_PRODUCT, CREATE_WEBHOOK, add_customer, add_product};
+use tandem_tests::shop::{
+    self, CREATE_ORDER, CREATE_PRODUCT, CREATE_WEBHOOK, UPDATE_WEBHOOK, add_customer, add_product,
+};
 use tandem_tests::{Caller, Server, wait};
 
 /// What a case works with. Many can live on one server: all that is unique carries their number.
@@ -56,6 +58,18 @@ impl Shop {
         })
         .await;
         self.set("aliceDelivery", delivery);
+    }
+
+    /// Begins a replay of the first customer's webhook, which waits because that is paused.
+    pub async fn add_replay(&mut self, server: &Server) {
+        let alice = server.client(&self.alice());
+        let webhook = self.id("aliceWebhook");
+        alice.done(UPDATE_WEBHOOK, json!({"id": webhook, "status": "PAUSED"})).await;
+        let replay = "mutation($input: ReplayWebhookInput!) { replayWebhook(input: $input) { replay { id status }
+            userErrors { code path } } }";
+        let replay = alice.done(replay, json!({"id": webhook, "after": self.id("start")})).await["replay"].take();
+        assert_eq!(replay["status"], json!("RUNNING"));
+        self.set("aliceReplay", text(&replay["id"]));
     }
 
     /// A customer.

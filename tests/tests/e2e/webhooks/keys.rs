@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tandem_tests::client::text;
 use tandem_tests::receiver::{Received, register};
 use tandem_tests::shop::{ROTATE_SECRET, add_product};
-use tandem_tests::{Caller, Case, Client, Receiver, Server, on_both};
+use tandem_tests::{Backend, Caller, Case, Client, Receiver, Server, on_both};
 
 use super::{QUERY, webhook_is};
 
@@ -12,6 +12,7 @@ on_both!(
     old_and_new_secrets_sign_during_the_overlap,
     a_revoked_secret_signs_no_more,
     public_keys_are_for_everybody,
+    a_set_of_too_many_keys_is_refused,
     the_database_holds_no_secret_in_plain_text,
     plain_secrets_of_older_versions_are_encrypted_at_the_start,
     the_encryption_key_can_be_replaced,
@@ -129,6 +130,31 @@ async fn public_keys_are_for_everybody(case: &Case) {
     assert_eq!(status.as_u16(), 400);
 }
 
+async fn a_set_of_too_many_keys_is_refused(case: &Case) {
+    let mut server = case.server().await;
+    let input = json!({"url": "http://127.0.0.1:9/", "query": QUERY});
+    register(&server.client(&Caller::user("alice")), input.clone()).await;
+    server.kill9().await;
+    let id = match case.backend {
+        Backend::Sqlite => "randomblob(16)",
+        Backend::Postgres => "gen_random_uuid()",
+    };
+    case.execute(&format!(
+        "CREATE TABLE copies AS WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4999) \
+         SELECT w.* FROM tandem_webhook AS w, numbers; UPDATE copies SET id = {id}, status = 'PAUSED'; \
+         INSERT INTO tandem_webhook SELECT * FROM copies; DROP TABLE copies;"
+    ))
+    .await;
+    server.restart().await;
+    assert_eq!(key_set(&server, "").await.len(), 5_000);
+    let (webhook, _) = register(&server.client(&Caller::admin()), input).await;
+    let response = reqwest::get(server.url("/.well-known/jwks.json")).await.expect("it answers");
+    assert_eq!(response.status().as_u16(), 400);
+    let message = response.text().await.expect("it is text");
+    assert!(message.contains("5000 webhooks") && message.contains("?webhook="), "{message}");
+    assert_eq!(key_set(&server, &format!("?webhook={webhook}")).await.len(), 1);
+}
+
 async fn stored(case: &Case) -> String {
     use sea_orm::ConnectionTrait;
     let database = case.database().await;
@@ -152,7 +178,7 @@ async fn the_database_holds_no_secret_in_plain_text(case: &Case) {
     for secret in [&first[6..], &second[6..], "hunter2", "whsec_", "whsk_"] {
         assert!(!stored.contains(secret), "{secret} in {stored}");
     }
-    if case.backend == tandem_tests::Backend::Sqlite {
+    if case.backend == Backend::Sqlite {
         // Not in another table either, nor in what was overwritten.
         let file = std::fs::read(case.data_path("tandem.db")).expect("the file is there");
         for secret in [&first[6..], &second[6..], "hunter2"] {

@@ -12,6 +12,7 @@ on_both!(
     a_ping_tells_what_came_of_it,
     a_failed_delivery_is_sent_again,
     a_replay_sends_each_event_once,
+    a_replay_is_cancelled,
     what_happened_while_it_was_disabled_is_delivered_once,
     a_webhook_without_success_is_given_up,
     deliveries_are_found_by_status_event_and_time,
@@ -26,6 +27,8 @@ const RETRY: &str = "mutation($input: RetryDeliveryInput!) { retryDelivery(input
     delivery { id status nextAttemptAt attempts { number } } userErrors { code path } } }";
 const REPLAY: &str = "mutation($input: ReplayWebhookInput!) { replayWebhook(input: $input) { webhook { id }
     replay { id only status queued cursor until } count countedTo userErrors { code path } } }";
+const CANCEL: &str = "mutation($input: CancelReplayInput!) { cancelReplay(input: $input) { webhook { id }
+    replay { id status statusReason queued } clientMutationId userErrors { code path } } }";
 const HEALTH: &str = "query($id: ID!) { webhook(id: $id) { status statusReason health { state failingSince
     consecutiveFailures lastSuccessAt lastFailureAt lastError { code } disablesAt disabledAt }
     replays { id only status statusReason queued } } }";
@@ -150,6 +153,47 @@ async fn a_replay_sends_each_event_once(case: &Case) {
     for (input, code) in wrong {
         assert_eq!(admin.refused(REPLAY, input).await, [(code.to_owned(), "after".to_owned())]);
     }
+}
+
+async fn a_replay_is_cancelled(case: &Case) {
+    let server = case.server().await;
+    let admin = server.client(&Caller::admin());
+    let receiver = Receiver::start().await;
+    let (webhook, _) = register(&admin, json!({"url": receiver.url(), "query": QUERY})).await;
+    let start = shop::now(&admin).await;
+    for number in 0..3 {
+        add_product(&admin, &format!("SKU-{number}")).await;
+    }
+    receiver.requests(3).await;
+    wait::until("all are recorded", async || {
+        let data = admin.data("query($id: ID!) { webhook(id: $id) { lag } }", json!({"id": webhook})).await;
+        (number(&data["webhook"]["lag"]) == 0).then_some(())
+    })
+    .await;
+    admin.done(UPDATE_WEBHOOK, json!({"id": webhook, "status": "PAUSED"})).await;
+    let replay = json!({"id": webhook, "after": start, "only": "ALL"});
+    let started = admin.done(REPLAY, replay.clone()).await["replay"].take();
+    let refused = |code: &str| [(code.to_owned(), "id".to_owned())];
+    let bob = server.client(&Caller::user("bob"));
+    assert_eq!(bob.refused(CANCEL, json!({"id": started["id"]})).await, refused("NOT_FOUND"));
+    assert_eq!(admin.refused(CANCEL, json!({"id": webhook})).await, refused("NOT_FOUND"), "it is no replay");
+    let input = json!({"id": started["id"], "idempotencyKey": "c-1", "clientMutationId": "c"});
+    let cancelled = admin.done(CANCEL, input.clone()).await;
+    assert_eq!((&cancelled["webhook"]["id"], &cancelled["clientMutationId"]), (&json!(webhook), &json!("c")));
+    let replay_of = |payload: &Value| (payload["replay"]["status"].clone(), payload["replay"]["queued"].clone());
+    assert_eq!(replay_of(&cancelled), (json!("CANCELLED"), json!(0)));
+    assert!(cancelled["replay"]["statusReason"].is_string());
+    assert_eq!(admin.done(CANCEL, input).await, cancelled, "the same key gets the same answer");
+    assert_eq!(admin.refused(CANCEL, json!({"id": started["id"]})).await, refused("INVALID"), "it has ended");
+    // It puts nothing in line when the webhook goes on, and another one may begin.
+    admin.done(UPDATE_WEBHOOK, json!({"id": webhook, "status": "ENABLED"})).await;
+    add_product(&admin, "SKU-3").await;
+    receiver.requests(4).await;
+    assert_eq!(health(&admin, &webhook).await["replays"][0]["status"], json!("CANCELLED"));
+    assert_eq!(receiver.count(), 4);
+    admin.done(REPLAY, replay).await;
+    replay_is_done(&admin, &webhook).await;
+    receiver.requests(7).await;
 }
 
 async fn what_happened_while_it_was_disabled_is_delivered_once(case: &Case) {
