@@ -32,10 +32,9 @@ use crate::log::{self, Hub};
 use crate::store::turn::Turn;
 use crate::store::writer::Writer;
 
-/// Deliveries that one step puts in line. Mutations wait for one step at most, so it is small …
-const STEP: usize = 16;
-/// … unless the webhook batches: what a step puts in line makes up batches.
-const BATCHED_STEP: usize = 64;
+/// Deliveries that one step puts in line. A mutation waits for one step at most; but a step waits for reads and a commit of
+/// its own, so with fewer a replay would not keep up with the rate of its webhook while much is written.
+const STEP: usize = 64;
 /// Events that one step looks at, of which its webhook's document may select few.
 const MAX_EVENTS: usize = 256;
 /// Deliveries that one replay puts in line before it is the turn of the next one.
@@ -197,7 +196,7 @@ impl Replayer {
     /// A step; where it leaves the replay, or `None` if there is nothing to do for now, or somebody has taken it before.
     pub(super) async fn step(&self, job: &Job, webhook: &Webhook) -> Result<Option<Progress>, ledger::Error> {
         match job.scope {
-            Scope::Failed => self.step_failed(job, webhook).await,
+            Scope::Failed => self.step_failed(job).await,
             Scope::All => self.step_all(job, webhook).await,
         }
     }
@@ -219,21 +218,20 @@ impl Replayer {
     }
 
     /// Makes failed deliveries due. Their bodies are kept.
-    async fn step_failed(&self, job: &Job, webhook: &Webhook) -> Result<Option<Progress>, ledger::Error> {
+    async fn step_failed(&self, job: &Job) -> Result<Option<Progress>, ledger::Error> {
         let mut sql = self.sql("SELECT id FROM tandem_delivery WHERE webhook_id = ");
         sql.bind(job.webhook.get()).push(" AND status = 'FAILED' AND position > ").bind(job.position.get());
         sql.push(" AND position <= ").bind(job.until.get());
         if let Some(last) = job.delivery {
             sql.push(" AND id > ").bind(last);
         }
-        let step = step_of(webhook);
-        sql.push(" ORDER BY id LIMIT ").push(&step.to_string());
+        sql.push(" ORDER BY id LIMIT ").push(&STEP.to_string());
         let records = self.parts.database.query(sql).await?;
         let ids = records.iter().map(|record| record.need_uuid(0)).collect::<Result<Vec<_>, _>>()?;
         let progress = Progress {
             position: job.position,
             delivery: ids.last().copied().or(job.delivery),
-            is_done: ids.len() < step,
+            is_done: ids.len() < STEP,
             queued: ids.len(),
         };
         let token = Uuid::new_v4();
@@ -262,11 +260,11 @@ impl Replayer {
             // Whoever sends for it says so.
             Err(TargetError::Sealed(_)) => return Ok(None),
         };
-        let (step, mut last, mut looked_at) = (step_of(webhook), job.position, 0);
+        let (mut last, mut looked_at) = (job.position, 0);
         let (mut rows, mut batches) = (Vec::new(), Batches::new(target.batching));
-        while rows.len() < step && looked_at < MAX_EVENTS && last < job.until {
+        while rows.len() < STEP && looked_at < MAX_EVENTS && last < job.until {
             // Where few are selected more are read at a time.
-            let count = (step - rows.len()).max(looked_at);
+            let count = (STEP - rows.len()).max(looked_at);
             let mut events = match self.parts.hub.after(last, count).await {
                 Ok(events) => events,
                 Err(log::Error::Expired) => {
@@ -301,7 +299,7 @@ impl Replayer {
                     body,
                     batch,
                 });
-                if rows.len() == step {
+                if rows.len() == STEP {
                     break;
                 }
             }
@@ -456,11 +454,6 @@ struct Kept {
     sequence: Option<i64>,
     /// It waits for an attempt, or it was accepted since the replay was asked for.
     stays: bool,
-}
-
-/// How many deliveries a step for this webhook puts in line.
-fn step_of(webhook: &Webhook) -> usize {
-    if webhook.sending.batching.is_some() { BATCHED_STEP } else { STEP }
 }
 
 /// Adds the condition that the step of this token was taken.
