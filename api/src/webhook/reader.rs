@@ -12,7 +12,7 @@ use entity::{EventId, Position};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::group::Rendering;
+use super::group::{Group, Rendering};
 use super::ledger::Recorded;
 use super::message::Message;
 use super::render::RenderError;
@@ -80,7 +80,7 @@ impl Reader {
         loop {
             let group = Arc::clone(&self.target.borrow().group);
             let next = self.hub.after_of(group.kinds(), at.position, CHUNK).await;
-            if !Arc::ptr_eq(&group, &self.target.borrow().group) {
+            if !self.is_for(&group) {
                 // What has just been written may be for the webhook as it is now.
                 continue;
             }
@@ -92,7 +92,7 @@ impl Reader {
                     }
                 }
                 Ok((events, end)) => {
-                    if self.pass(&events, end, &mut at).await.is_err() {
+                    if self.pass(&events, end, &group, &mut at).await.is_err() {
                         return;
                     }
                 }
@@ -109,10 +109,25 @@ impl Reader {
         }
     }
 
-    /// Goes through these events, which are all that may be for the webhook up to a position.
-    async fn pass(&mut self, events: &[Arc<Event>], end: Position, at: &mut Progress) -> Result<(), Closed> {
+    /// Whether the webhook's document is still that of this group.
+    fn is_for(&self, group: &Arc<Group>) -> bool {
+        Arc::ptr_eq(group, &self.target.borrow().group)
+    }
+
+    /// Goes through these events, which are all that may be for the group up to a position, as long as it is the webhook's:
+    /// among what they leave out there may be some for another one.
+    async fn pass(
+        &mut self,
+        events: &[Arc<Event>],
+        end: Position,
+        group: &Arc<Group>,
+        at: &mut Progress,
+    ) -> Result<(), Closed> {
         let mut told = at.position;
         for event in events {
+            if !self.is_for(group) {
+                return Ok(());
+            }
             let item = match self.recorded(event.position, at) {
                 true => None,
                 false => self.message(event, at.sequence + 1).await?,
@@ -123,7 +138,7 @@ impl Reader {
                 self.items.send(Item::Message(fresh)).await.map_err(|_| Closed)?;
             }
         }
-        if told < end {
+        if told < end && self.is_for(group) {
             self.recorded(end, at);
             at.position = end;
             self.items.send(Item::Skipped(*at)).await.map_err(|_| Closed)?;
