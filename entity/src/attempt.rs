@@ -1,4 +1,5 @@
-//! `tandem_attempt`: one HTTP request made for a delivery, and what came of it.
+//! `tandem_attempt`: one HTTP request made for a delivery that had a row already, and what came of it. The request that a
+//! row is made with stands in that row, `tandem_delivery`.
 
 use sea_orm::entity::prelude::*;
 

@@ -42,6 +42,27 @@ pub struct Model {
     pub created_at: i64,
     /// When it last changed.
     pub updated_at: i64,
+    /// The first attempt, if the row was made with it: when it began. All others are in `tandem_attempt`, whose columns have
+    /// the same meaning.
+    pub first_started_at: Option<i64>,
+    /// From its beginning to its end, in milliseconds.
+    pub first_duration_ms: Option<i32>,
+    /// HTTP status of the answer.
+    pub first_status_code: Option<i32>,
+    /// The address connected to.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub first_address: Option<String>,
+    /// Code of the error.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub first_error_code: Option<String>,
+    /// The error for people.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub first_error_message: Option<String>,
+    /// The beginning of the answer.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub first_response_body: Option<String>,
+    /// Its number among the attempts of the webhook, in the order of their commits.
+    pub first_ordinal: Option<i64>,
 }
 
 /// How a delivery stands.
@@ -70,7 +91,7 @@ pub enum Relation {
         on_delete = "Cascade"
     )]
     Webhook,
-    /// The requests made for it.
+    /// The requests made for it after the first one.
     #[sea_orm(has_many = "super::attempt::Entity")]
     Attempts,
 }

@@ -16,6 +16,7 @@ mod m2026_04_webhook_keys;
 mod m2026_05_sending;
 mod m2026_06_operations;
 mod m2026_07_event_statistics;
+mod m2026_08_first_attempts;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_05_sending::Migration),
             Box::new(m2026_06_operations::Migration),
             Box::new(m2026_07_event_statistics::Migration),
+            Box::new(m2026_08_first_attempts::Migration),
         ]
     }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// What the values are, as PostgreSQL calls it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Element {
     /// `boolean`
     Boolean,
@@ -61,7 +61,7 @@ impl Element {
 }
 
 /// An array under construction. Values are of its element's type.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Column {
     element: Element,
     count: i32,

@@ -15,6 +15,7 @@ use super::look_up::LookUps;
 use super::record::Record;
 use super::session;
 use super::sessions::Sessions;
+use super::shared_reads::SharedReads;
 use super::sql::{Dialect, Sql};
 use super::sqlite::Readers;
 use super::{Error, sqlite};
@@ -23,6 +24,7 @@ use super::{Error, sqlite};
 #[derive(Clone)]
 pub struct Database {
     reads: Arc<Reads>,
+    shared: Arc<SharedReads>,
     counter: Option<Arc<AtomicU64>>,
 }
 
@@ -53,7 +55,7 @@ impl Database {
     }
 
     fn new(reads: Reads) -> Self {
-        Self { reads: Arc::new(reads), counter: None }
+        Self { reads: Arc::new(reads), shared: Arc::default(), counter: None }
     }
 
     /// Which database it is.
@@ -67,16 +69,25 @@ impl Database {
     /// The same database; statements that are run through this handle are counted.
     #[must_use]
     pub fn counted(&self, counter: Arc<AtomicU64>) -> Self {
-        Self { reads: Arc::clone(&self.reads), counter: Some(counter) }
+        Self { counter: Some(counter), ..self.clone() }
     }
 
     /// Runs a SELECT statement.
     pub async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
         self.count();
-        match &*self.reads {
-            Reads::Sqlite { readers, .. } => readers.query(sql).await,
-            Reads::Postgres { sessions, .. } => sessions.query(&sql).await,
-        }
+        self.reads.query(sql).await
+    }
+
+    /// Runs a SELECT statement that many may ask at the same moment: those of equal text and values that come while it runs
+    /// wait, and run as one.
+    pub async fn query_shared(&self, sql: Sql) -> Result<Arc<[Record]>, Error> {
+        self.count();
+        let reads = Arc::clone(&self.reads);
+        let ask = move |sql| {
+            let reads = Arc::clone(&reads);
+            async move { reads.query(sql).await }
+        };
+        self.shared.run(sql, ask).await
     }
 
     /// Runs a SELECT statement that gives one row or none, and was made by [`Sql::for_each`] if this is PostgreSQL: there,
@@ -132,6 +143,15 @@ impl Database {
         let Reads::Postgres { url, .. } = &*self.reads else { return Ok(None) };
         let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         Ok(Some(PgListener::connect_with(&pool.connect_lazy_with(session::options(url)?)).await?))
+    }
+}
+
+impl Reads {
+    async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
+        match self {
+            Self::Sqlite { readers, .. } => readers.query(sql).await,
+            Self::Postgres { sessions, .. } => sessions.query(&sql).await,
+        }
     }
 }
 

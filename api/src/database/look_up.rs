@@ -1,23 +1,18 @@
 //! Look-ups on PostgreSQL: many small reads of the same statement become one.
 //!
 //! A statement that finds one row costs PostgreSQL and its driver some 80 µs, of which the row is a few. So look-ups that
-//! wait for the same statement at the same moment run as one, for a table of all their values. Nothing ever waits for
-//! more to come: a look-up that finds the way free goes at once and alone, and those that come while statements run are
-//! taken together by the one that ends first. A look-up is never added to a statement that has begun, so that it sees
-//! everything that was committed before it came.
+//! wait for the same statement at the same moment run as one, for a table of all their values: those of one text take
+//! [`Turns`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sea_orm::Value;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::record::Record;
 use super::sessions::Sessions;
+use super::turns::{Turn, Turns};
 use super::{Column, Dialect, Element, Error, Sql};
-
-/// Statements of one text that run at the same time, so that one is on its way while another is being answered.
-const AT_ONCE: usize = 2;
 
 /// Look-ups in one statement.
 const MOST: usize = 128;
@@ -33,15 +28,9 @@ pub(super) struct LookUps {
 
 struct Shared {
     sessions: Sessions,
-    /// By the text of their statement; only those that run.
-    groups: Mutex<HashMap<Arc<str>, Group>>,
+    /// By the text of the statement.
+    turns: Turns<Arc<str>, LookUp>,
     places: Semaphore,
-}
-
-#[derive(Default)]
-struct Group {
-    running: usize,
-    waiting: Vec<LookUp>,
 }
 
 struct LookUp {
@@ -51,7 +40,7 @@ struct LookUp {
 
 impl LookUps {
     pub(super) fn new(sessions: Sessions) -> Self {
-        let shared = Shared { sessions, groups: Mutex::default(), places: Semaphore::new(PLACES) };
+        let shared = Shared { sessions, turns: Turns::default(), places: Semaphore::new(PLACES) };
         Self { shared: Arc::new(shared) }
     }
 
@@ -65,32 +54,23 @@ impl LookUps {
         let _place = self.shared.places.acquire().await.map_err(|_| gone())?;
         let (text, values) = sql.into_parts();
         let (reply, answer) = oneshot::channel();
-        self.shared.add(text.into(), LookUp { values, reply });
+        if let Some(turn) = self.shared.turns.enter(text.into(), LookUp { values, reply }) {
+            // Whoever asked may go away; the others in its statement must not suffer from it.
+            tokio::spawn(Arc::clone(&self.shared).go_through(turn));
+        }
         answer.await.map_err(|_| gone())?
     }
 }
 
 impl Shared {
-    fn add(self: &Arc<Self>, text: Arc<str>, look_up: LookUp) {
-        {
-            let mut groups = self.groups.lock().expect("nobody panics while holding the groups");
-            let group = groups.entry(Arc::clone(&text)).or_default();
-            if group.running == AT_ONCE {
-                group.waiting.push(look_up);
+    async fn go_through(self: Arc<Self>, mut turn: Turn<Arc<str>, LookUp>) {
+        loop {
+            let batch = turn.next(MOST);
+            if batch.is_empty() {
                 return;
             }
-            group.running += 1;
+            self.answer(turn.kind(), batch).await;
         }
-        // Whoever asked may go away; the others in its statement must not suffer from it.
-        let shared = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut turn = Turn { shared: &shared, text, is_over: false };
-            let mut batch = vec![look_up];
-            while !batch.is_empty() {
-                shared.answer(&turn.text, batch).await;
-                batch = turn.next();
-            }
-        });
     }
 
     async fn answer(&self, text: &str, mut batch: Vec<LookUp>) {
@@ -125,50 +105,6 @@ impl Shared {
                 Ok((index.map_err(|_| Error::Corrupt("no such look-up".to_owned()))?, row))
             })
             .collect()
-    }
-}
-
-/// One of the statements of a group that may run.
-struct Turn<'s> {
-    shared: &'s Shared,
-    text: Arc<str>,
-    is_over: bool,
-}
-
-impl Turn<'_> {
-    /// What has come meanwhile. If that is nothing, the turn is over at this moment: what comes later finds the way free.
-    fn next(&mut self) -> Vec<LookUp> {
-        let mut groups = self.shared.groups.lock().expect("nobody panics while holding the groups");
-        let Some(group) = groups.get_mut(&self.text) else { return Vec::new() };
-        let rest = group.waiting.split_off(group.waiting.len().min(MOST));
-        let batch = std::mem::replace(&mut group.waiting, rest);
-        if batch.is_empty() {
-            self.end(&mut groups);
-        }
-        batch
-    }
-
-    fn end(&mut self, groups: &mut HashMap<Arc<str>, Group>) {
-        if std::mem::replace(&mut self.is_over, true) {
-            return;
-        }
-        if let Some(group) = groups.get_mut(&self.text) {
-            group.running -= 1;
-            if group.running == 0 {
-                // Nothing waits here, unless this task ends by a panic: then those that wait get an error.
-                groups.remove(&self.text);
-            }
-        }
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if !self.is_over
-            && let Ok(mut groups) = self.shared.groups.lock()
-        {
-            self.end(&mut groups);
-        }
     }
 }
 

@@ -12,9 +12,11 @@ mod packed;
 mod record;
 mod session;
 mod sessions;
+mod shared_reads;
 mod sql;
 mod sqlite;
 mod time_limit;
+mod turns;
 mod values;
 mod writer_connection;
 

@@ -8,7 +8,7 @@ use super::Column;
 use crate::catalog::{Datum, FieldType, Scalar};
 
 /// Which database the statement is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// SQLite 3.45 or newer.
     Sqlite,
@@ -17,7 +17,7 @@ pub enum Dialect {
 }
 
 /// What stands for a placeholder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Parameter {
     /// One value.
     Value(Value),
@@ -26,7 +26,7 @@ pub(super) enum Parameter {
 }
 
 /// The text of a statement and its bound values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Sql {
     dialect: Dialect,
     text: String,

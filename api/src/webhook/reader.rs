@@ -197,3 +197,6 @@ pub(super) fn message_body(event: &Event, sequence: Option<i64>, rendering: &Ren
     };
     message.body()
 }
+
+#[cfg(test)]
+mod tests;

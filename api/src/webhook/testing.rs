@@ -201,6 +201,16 @@ impl Fixture {
         self.query(sql).await.iter().map(read).collect()
     }
 
+    /// Number, status of the answer and code of the error of every attempt, by delivery.
+    pub async fn attempts(&self) -> Vec<(i64, Option<i64>, Option<String>)> {
+        let sql = "SELECT id, CAST(1 AS bigint) AS number, CAST(first_status_code AS bigint), first_error_code \
+                   FROM tandem_delivery WHERE first_started_at IS NOT NULL UNION ALL \
+                   SELECT delivery_id, CAST(number AS bigint), CAST(status_code AS bigint), error_code FROM tandem_attempt \
+                   ORDER BY id, number";
+        let read = |r: &Record| (r.need_int(1).unwrap(), r.int(2).unwrap(), r.text(3).unwrap());
+        self.query(sql).await.iter().map(read).collect()
+    }
+
     /// Waits until the webhook's position and sequence are these.
     pub async fn wait_for_progress(&self, id: WebhookId, position: i64, sequence: i64) {
         eventually(&format!("position {position}"), async || {

@@ -1,4 +1,4 @@
-//! What is asked over HTTP. Every request has other values than the one before.
+//! What is asked over HTTP. Every request has other values than the one before, save for [`Case::SameTree`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,8 @@ pub enum Case {
     List,
     Filtered,
     Tree,
+    /// What everybody asks at once, as clients do that come back after a restart.
+    SameTree,
     Create,
     CreateNested,
 }
@@ -45,6 +47,7 @@ impl Case {
             Self::List => "a page of 100 products",
             Self::Filtered => "orders of a status and a customer, counted",
             Self::Tree => "20 orders, customer, 10 lines, product",
+            Self::SameTree => "the same tree for everybody",
             Self::Create => "create a product",
             Self::CreateNested => "create an order with 10 lines",
         }
@@ -56,7 +59,7 @@ impl Case {
         match self {
             Self::ById => Some((8_300.0, 3.0)),
             Self::List => Some((2_700.0, 2.0)),
-            Self::Tree => Some((1_200.0, 2.0)),
+            Self::Tree | Self::SameTree => Some((1_200.0, 2.0)),
             Self::Create => Some((6_300.0, 3.0)),
             Self::Filtered | Self::CreateNested => None,
         }
@@ -67,7 +70,7 @@ impl Case {
             Self::ById => BY_ID,
             Self::List => LIST,
             Self::Filtered => FILTERED,
-            Self::Tree => QUERY,
+            Self::Tree | Self::SameTree => QUERY,
             Self::Create => CREATE,
             Self::CreateNested => CREATE_ORDER,
         }
@@ -77,7 +80,7 @@ impl Case {
     fn caller(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::ById | Self::List | Self::Create => ("seller", &["catalog"]),
-            Self::Filtered | Self::Tree => ("helper", &["support"]),
+            Self::Filtered | Self::Tree | Self::SameTree => ("helper", &["support"]),
             Self::CreateNested => ("user-1", &[]),
         }
     }
@@ -86,7 +89,7 @@ impl Case {
     fn list(self) -> Option<&'static str> {
         match self {
             Self::List => Some("products"),
-            Self::Tree => Some("orders"),
+            Self::Tree | Self::SameTree => Some("orders"),
             Self::ById | Self::Filtered | Self::Create | Self::CreateNested => None,
         }
     }
@@ -102,6 +105,7 @@ impl Case {
                 json!({ "status": status, "email": format!("user-{}@example.com", random % CUSTOMERS) })
             }
             Self::Tree => json!({ "after": cursors[random as usize % (cursors.len() - ORDERS as usize)] }),
+            Self::SameTree => json!({ "after": cursors[cursors.len() / 2] }),
             // Unique keys ascend, as numbers do that somebody hands out.
             Self::Create => {
                 json!({ "input": { "sku": format!("NEW-{number:08}"), "name": "A thing that is sold a lot", "price": "12.50" } })
@@ -123,7 +127,7 @@ impl Case {
             Self::ById => data["product"]["sku"].is_string(),
             Self::List => nodes("products") == 100,
             Self::Filtered => data["orders"]["totalCount"].as_u64() == Some(nodes("orders") as u64),
-            Self::Tree => nodes("orders") as u64 == ORDERS,
+            Self::Tree | Self::SameTree => nodes("orders") as u64 == ORDERS,
             Self::Create => data["createProduct"]["product"]["id"].is_string(),
             Self::CreateNested => data["createOrder"]["order"]["number"].is_string(),
         }
@@ -155,7 +159,7 @@ async fn one(tandem: &Tandem, case: Case, args: &ReadsArgs) -> Result<Outcome> {
     let mut client = tandem.client(&caller).await?;
     let cursors = match case.list() {
         Some(list) => {
-            let count = if case == Case::Tree { args.orders } else { CUSTOMERS };
+            let count = if list == "orders" { args.orders } else { CUSTOMERS };
             batched::cursors(list, count, async |query, variables| client.ask(query, variables).await).await?
         }
         None => Vec::new(),
@@ -167,7 +171,7 @@ async fn one(tandem: &Tandem, case: Case, args: &ReadsArgs) -> Result<Outcome> {
     let load = Load::new(tandem.address, "/graphql", args.connections, amount).header("authorization", &caller);
     // Requests are made before they are sent: to make them is not the server's work.
     let prepared: Option<Arc<[Vec<u8>]>> = match case {
-        Case::ById | Case::List | Case::Filtered | Case::Tree => {
+        Case::ById | Case::List | Case::Filtered | Case::Tree | Case::SameTree => {
             Some((0..PREPARED).map(|number| request(case.document(), &case.variables(number, &cursors))).collect())
         }
         Case::Create | Case::CreateNested => None,

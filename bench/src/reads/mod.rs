@@ -84,6 +84,7 @@ impl ValueEnum for Part {
                 Self::OverHttp(Case::List),
                 Self::OverHttp(Case::Filtered),
                 Self::OverHttp(Case::Tree),
+                Self::OverHttp(Case::SameTree),
                 Self::OverHttp(Case::Create),
                 Self::OverHttp(Case::CreateNested),
             ]

@@ -69,7 +69,7 @@ pub async fn run(binary: &Path, place: &Place, args: &WebhooksArgs) -> Result<Re
         after.merge(notice::phase(&stage, &products, args.duration()).await?);
     }
     stage.stop().await?;
-    let title = format!("mutations while {attempts} attempts are removed, {}", place.name());
+    let title = format!("{}/s mutations while {attempts} attempts are removed, {}", notice::PER_SECOND, place.name());
     let mut table = Table::new(&[&title, "p50", "p99", "max", "removed/s"]);
     let mut p99s = [Millis::default(); 2];
     for (nth, (name, latencies)) in [("afterwards", after), ("meanwhile", during)].into_iter().enumerate() {

@@ -61,7 +61,8 @@ pub async fn run(binary: &Path, place: &Place, args: &WebhooksArgs) -> Result<Re
     stage.stop().await?;
 
     let count = thousands(args.scaled(EVENTS) as f64);
-    let title = format!("p99 of mutations beside {count} events at {RATE}/s, {}", place.name());
+    let title =
+        format!("p99 of {}/s mutations beside {count} events at {RATE}/s, {}", notice::PER_SECOND, place.name());
     let mut table = Table::new(&[&title, "messages/s", "paused", "meanwhile", "ratio", "longest paused", "meanwhile"]);
     let mut targets = Vec::new();
     for (name, measured) in [("catching up", caught_up), ("a replay", replayed)] {

@@ -237,7 +237,7 @@ impl Stage {
 /// Deliveries that have succeeded, and attempts.
 async fn recorded(database: &DatabaseConnection) -> Result<(usize, usize)> {
     let sql = "SELECT (SELECT COUNT(*) FROM tandem_delivery WHERE status = 'SUCCEEDED'), \
-               (SELECT COUNT(*) FROM tandem_attempt)";
+               (SELECT CAST(COALESCE(SUM(attempts), 0) AS bigint) FROM tandem_delivery)";
     let statement = Statement::from_string(database.get_database_backend(), sql);
     let row = database.query_one_raw(statement).await?.context("counts are a row")?;
     let count = |index| anyhow::Ok(usize::try_from(row.try_get_by_index::<i64>(index)?)?);

@@ -48,9 +48,9 @@ pub async fn one(
     Ok(Some((nodes, Position::new(record.need_int(0)?)?)))
 }
 
-/// Reads a list, of all rows or of those of one parent.
+/// Reads a list, of all rows or of those of one parent. Equal ones that wait together are read once.
 pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: Option<Uuid>) -> Result<Page, Error> {
-    let records = database.query(statement::list(database.dialect(), catalog, list, parent)).await?;
+    let records = database.query_shared(statement::list(database.dialect(), catalog, list, parent)).await?;
     let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
     let (rows, total, summary) = (record.whole(1)?, record.int(2)?, record.whole(3)?);
     let mut page = decode::page(catalog, list, rows.as_ref(), total, summary.as_ref())?;

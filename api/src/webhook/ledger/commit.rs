@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::{Batch, Job, Lease, Outcome, push_disable};
 use crate::database::Element::{BigInt, Text, Uuid as Id};
 use crate::database::{Cell, Dialect, Element, Sql};
-use crate::webhook::failure::AttemptError;
 use crate::webhook::order::Release;
 use crate::webhook::outcome::Verdict;
 use crate::webhook::send::Attempt;
@@ -35,12 +34,11 @@ pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (
             statements.push(disable);
         }
     }
-    let all: Vec<_> =
-        entries.iter().flat_map(|(lease, batch)| batch.outcomes.iter().map(move |o| (*lease, o))).collect();
-    let (recorded, new): (Vec<_>, Vec<_>) = all.iter().partition(|(_, outcome)| outcome.job.is_recorded);
+    let rows: Vec<_> = entries.iter().flat_map(|(lease, batch)| rows(lease, batch)).collect();
+    let (recorded, new): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.outcome.job.is_recorded);
     statements.extend(writing.chunks(&new).map(|some| writing.insert_deliveries(some)));
     statements.extend(writing.chunks(&recorded).map(|some| writing.update_deliveries(some)));
-    let attempts: Vec<_> = entries.iter().flat_map(|(lease, batch)| numbered(lease, batch)).collect();
+    let attempts: Vec<_> = recorded.iter().filter_map(|row| Some((row, row.attempt()?))).collect();
     statements.extend(writing.chunks(&attempts).map(|some| writing.insert_attempts(some)));
     for (lease, batch) in entries {
         statements.extend(batch.released.iter().map(|release| writing.release(lease, batch, *release)));
@@ -48,28 +46,31 @@ pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (
     (statements, positions)
 }
 
-/// An attempt that is to be recorded.
-struct Recording<'a> {
+/// An outcome that is to be recorded.
+struct Row<'a> {
     lease: &'a Lease,
-    job: &'a Job,
-    attempt: &'a Attempt,
+    outcome: &'a Outcome,
     /// How many attempts of the webhook come after it in the commit.
     later: i64,
 }
 
-fn numbered<'a>(lease: &'a Lease, batch: &'a Batch) -> impl Iterator<Item = Recording<'a>> {
-    let count = attempts(batch).count();
-    attempts(batch).enumerate().map(move |(i, (job, attempt))| Recording {
-        lease,
-        job,
-        attempt,
-        later: (count - 1 - i) as i64,
+impl<'a> Row<'a> {
+    fn attempt(&self) -> Option<&'a Attempt> {
+        self.outcome.attempt.as_deref()
+    }
+}
+
+fn rows<'a>(lease: &'a Lease, batch: &'a Batch) -> impl Iterator<Item = Row<'a>> {
+    let mut later = attempts(batch).count() as i64;
+    batch.outcomes.iter().map(move |outcome| {
+        later -= i64::from(outcome.attempt.is_some());
+        Row { lease, outcome, later }
     })
 }
 
 /// What was sent of a batch.
-fn attempts(batch: &Batch) -> impl Iterator<Item = (&Job, &Attempt)> {
-    batch.outcomes.iter().filter_map(|outcome| Some((&outcome.job, outcome.attempt.as_deref()?)))
+fn attempts(batch: &Batch) -> impl Iterator<Item = &Attempt> {
+    batch.outcomes.iter().filter_map(|outcome| outcome.attempt.as_deref())
 }
 
 /// Rows of one statement of SQLite. A few sizes only, so that a few prepared statements serve every commit.
@@ -125,7 +126,7 @@ impl Writing {
         sql.bind(self.now).push(") ELSE w.warned_at END");
         let elements = [Id, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Text, Text, BigInt];
         self.push_values(&mut sql, elements, entries, |(lease, batch)| {
-            let latest = |is_success| attempts(batch).map(|(_, a)| a).filter(move |a| a.is_success() == is_success);
+            let latest = |is_success| attempts(batch).filter(move |a| a.is_success() == is_success);
             let failure = latest(false).max_by_key(|attempt| attempt.ended_at());
             let error = failure.and_then(|attempt| attempt.error.as_ref());
             [
@@ -148,19 +149,27 @@ impl Writing {
         sql
     }
 
-    /// The condition of the conflict is that the same commit was made already, and only its answer was lost.
-    fn insert_deliveries(&self, new: &[&(&Lease, &Outcome)]) -> Sql {
+    /// The attempt that a row is made with stands in it. The condition of the conflict is that the same commit was made
+    /// already, and only its answer was lost.
+    fn insert_deliveries(&self, new: &[Row<'_>]) -> Sql {
         let mut sql = Sql::new(self.dialect);
         sql.push("INSERT INTO tandem_delivery (id, webhook_id, position, message_id, type, sequence, status, ");
-        sql.push("next_attempt_at, attempts, body, order_key, batch_id, created_at, updated_at) ");
+        sql.push("next_attempt_at, attempts, body, order_key, batch_id, created_at, updated_at, first_started_at, ");
+        sql.push("first_duration_ms, first_status_code, first_address, first_error_code, first_error_message, ");
+        sql.push("first_response_body, first_ordinal) ");
         sql.push("SELECT v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, ");
-        sql.push("v.column9, v.column10, v.column11, v.column12, v.column13, v.column13");
-        let elements = [Id, Id, BigInt, Id, Text, BigInt, Text, BigInt, BigInt, Text, Id, Id, BigInt, BigInt];
-        self.push_values(&mut sql, elements, new, |(lease, outcome)| {
-            let (job, state) = (&outcome.job, State::of(outcome));
+        sql.push("v.column9, v.column10, v.column11, v.column12, v.column13, v.column13, v.column14, v.column15, ");
+        sql.push("v.column16, v.column17, v.column18, v.column19, v.column20, w.attempts - v.column21");
+        let elements = [
+            Id, Id, BigInt, Id, Text, BigInt, Text, BigInt, BigInt, Text, Id, Id, BigInt, BigInt, BigInt, BigInt, Text,
+            Text, Text, Text, BigInt, BigInt,
+        ];
+        self.push_values(&mut sql, elements, new, |row| {
+            let (job, state, attempt) = (&row.outcome.job, State::of(row.outcome), row.attempt());
+            let [started_at, duration_ms, status_code, address, error_code, error_message, answer] = cells(attempt);
             [
                 job.delivery.get().into(),
-                lease.webhook.get().into(),
+                row.lease.webhook.get().into(),
                 job.position.get().into(),
                 job.message.get().into(),
                 job.event.to_string().into(),
@@ -172,31 +181,39 @@ impl Writing {
                 job.node.into(),
                 job.batch.into(),
                 self.now.into(),
-                lease.fence.into(),
+                started_at,
+                duration_ms,
+                status_code,
+                address,
+                error_code,
+                error_message,
+                answer,
+                attempt.map(|_| row.later).into(),
+                row.lease.fence.into(),
             ]
         });
         sql.push(", tandem_webhook AS w WHERE w.id = v.column2");
-        self.push_fence(&mut sql, "column14");
+        self.push_fence(&mut sql, "column22");
         sql.push(" ON CONFLICT DO NOTHING");
         sql
     }
 
-    fn update_deliveries(&self, recorded: &[&(&Lease, &Outcome)]) -> Sql {
+    fn update_deliveries(&self, recorded: &[Row<'_>]) -> Sql {
         let mut sql = Sql::new(self.dialect);
         sql.push("UPDATE tandem_delivery AS d SET status = v.column2, next_attempt_at = v.column3, ");
         sql.push("attempts = v.column4, body = CASE WHEN v.column5 = 1 THEN d.body END, batch_id = v.column6, ");
         sql.push("updated_at = ").bind(self.now);
         let elements = [Id, Text, BigInt, BigInt, BigInt, Id, BigInt];
-        self.push_values(&mut sql, elements, recorded, |(lease, outcome)| {
-            let state = State::of(outcome);
+        self.push_values(&mut sql, elements, recorded, |row| {
+            let state = State::of(row.outcome);
             [
-                outcome.job.delivery.get().into(),
+                row.outcome.job.delivery.get().into(),
                 state.status.into(),
                 state.next_attempt_at.into(),
                 state.attempts.into(),
                 i64::from(state.body.is_some()).into(),
-                outcome.job.batch.into(),
-                lease.fence.into(),
+                row.outcome.job.batch.into(),
+                row.lease.fence.into(),
             ]
         });
         sql.push(", tandem_webhook AS w WHERE d.id = v.column1 AND w.id = d.webhook_id");
@@ -205,28 +222,29 @@ impl Writing {
     }
 
     /// The webhook's row, which is locked, has counted them already: so their ordinals are in the order of the commits.
-    fn insert_attempts(&self, attempts: &[Recording<'_>]) -> Sql {
+    fn insert_attempts(&self, attempts: &[(&Row<'_>, &Attempt)]) -> Sql {
         let mut sql = Sql::new(self.dialect);
         sql.push("INSERT INTO tandem_attempt (delivery_id, number, started_at, duration_ms, status_code, address, ");
         sql.push("error_code, error_message, response_body, webhook_id, ordinal) SELECT v.column1, v.column2, ");
         sql.push("v.column3, v.column4, v.column5, v.column6, v.column7, v.column8, v.column9, w.id, ");
         sql.push("w.attempts - v.column12");
         let elements = [Id, BigInt, BigInt, BigInt, BigInt, Text, Text, Text, Text, Id, BigInt, BigInt];
-        self.push_values(&mut sql, elements, attempts, |Recording { lease, job, attempt, later }| {
-            let error = attempt.error.as_ref();
+        self.push_values(&mut sql, elements, attempts, |(row, attempt)| {
+            let [started_at, duration_ms, status_code, address, error_code, error_message, answer] =
+                cells(Some(attempt));
             [
-                job.delivery.get().into(),
-                i64::from(job.number).into(),
-                attempt.started_at.into(),
-                i64::from(attempt.duration_ms.min(i32::MAX as u32)).into(),
-                attempt.status_code.map(i64::from).into(),
-                attempt.address.clone().into(),
-                error.map(|error: &AttemptError| error.code.name().to_owned()).into(),
-                error.map(|error| error.message.clone()).into(),
-                attempt.response_body.as_deref().map(str::to_owned).into(),
-                lease.webhook.get().into(),
-                lease.fence.into(),
-                (*later).into(),
+                row.outcome.job.delivery.get().into(),
+                i64::from(row.outcome.job.number).into(),
+                started_at,
+                duration_ms,
+                status_code,
+                address,
+                error_code,
+                error_message,
+                answer,
+                row.lease.webhook.get().into(),
+                row.lease.fence.into(),
+                row.later.into(),
             ]
         });
         sql.push(", tandem_webhook AS w WHERE w.id = v.column10");
@@ -252,6 +270,21 @@ impl Writing {
         sql.push(")");
         sql
     }
+}
+
+/// What is kept of an attempt: when it began, how long it took, status and address, code and text of its error, the answer.
+/// All null without one.
+fn cells(attempt: Option<&Attempt>) -> [Cell; 7] {
+    let error = attempt.and_then(|attempt| attempt.error.as_ref());
+    [
+        attempt.map(|attempt| attempt.started_at).into(),
+        attempt.map(|attempt| i64::from(attempt.duration_ms.min(i32::MAX as u32))).into(),
+        attempt.and_then(|attempt| attempt.status_code).map(i64::from).into(),
+        attempt.and_then(|attempt| attempt.address.clone()).into(),
+        error.map(|error| error.code.name().to_owned()).into(),
+        error.map(|error| error.message.clone()).into(),
+        attempt.and_then(|attempt| attempt.response_body.as_deref()).map(str::to_owned).into(),
+    ]
 }
 
 /// The columns of a delivery that follow from its last attempt.

@@ -94,7 +94,7 @@ async fn a_lost_lease_writes_nothing(fixture: &mut Fixture) {
     let webhook = fixture.webhook(old.lease.webhook).await;
     assert_eq!((webhook.position.get(), webhook.status_reason), (1, None));
     assert_eq!(fixture.deliveries().await, [(1, "PENDING".to_owned(), 1, true)]);
-    assert_eq!(fixture.query("SELECT delivery_id FROM tandem_attempt").await.len(), 1);
+    assert_eq!(fixture.attempts().await.len(), 1);
     assert!(second.enabled().await.unwrap()[0].is_mine);
 }
 
@@ -164,7 +164,7 @@ async fn batches_of_several_webhooks_commit_together(fixture: &mut Fixture) {
         let held = ledger.commit_all(&parts).await.unwrap();
         assert_eq!(held, (0..11).map(|i| i != 3).collect::<Vec<_>>());
         assert_eq!(fixture.deliveries().await.len(), 20);
-        assert_eq!(fixture.query("SELECT delivery_id FROM tandem_attempt").await.len(), 20);
+        assert_eq!(fixture.attempts().await.len(), 20);
         for claimed in &claims {
             let webhook = fixture.webhook(claimed.lease.webhook).await;
             let expected = if claimed.lease == lost { (0, 0) } else { (7, 7) };

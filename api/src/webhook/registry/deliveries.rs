@@ -85,8 +85,10 @@ impl Delivery {
     /// The prefix of delivery ids in the API.
     pub const PREFIX: &'static str = "delivery";
 
-    const COLUMNS: &'static str =
-        "d.id, d.webhook_id, d.position, d.message_id, d.type, d.sequence, d.status, d.next_attempt_at, d.body";
+    const COLUMNS: &'static str = "d.id, d.webhook_id, d.position, d.message_id, d.type, d.sequence, d.status, \
+        d.next_attempt_at, d.body, CAST(d.attempts AS bigint), CAST(1 AS bigint), d.first_started_at, \
+        CAST(d.first_duration_ms AS bigint), CAST(d.first_status_code AS bigint), d.first_address, d.first_error_code, \
+        d.first_error_message, d.first_response_body";
 
     fn read(record: &Record) -> Result<Self, Error> {
         let unknown_status = |_| Error::Corrupt("column status of tandem_delivery cannot be read".to_owned());
@@ -100,7 +102,10 @@ impl Delivery {
             status: Status::try_from_value(&record.need_text(6)?).map_err(unknown_status)?,
             next_attempt_at: record.int(7)?,
             body: record.text(8)?,
-            attempts: Vec::new(),
+            attempts: match record.int(11)? {
+                Some(_) => vec![read_attempt(record, 10)?],
+                None => Vec::new(),
+            },
         })
     }
 }
@@ -183,11 +188,10 @@ impl Registry {
         principal: &Principal,
         webhook: WebhookId,
     ) -> Result<Option<(i64, Option<i64>)>, Error> {
-        let mut sql = self.sql(
-            "SELECT attempts, (SELECT MIN(a.ordinal) FROM tandem_attempt AS a WHERE a.webhook_id = w.id) \
-             FROM tandem_webhook AS w WHERE id = ",
-        );
-        sql.bind(webhook.get()).push(" AND ");
+        let mut sql = self.sql("SELECT attempts, (SELECT MIN(o.ordinal) FROM (SELECT MIN(first_ordinal) AS ordinal ");
+        sql.push("FROM tandem_delivery WHERE webhook_id = ").bind(webhook.get());
+        sql.push(" UNION ALL SELECT MIN(ordinal) FROM tandem_attempt WHERE webhook_id = ").bind(webhook.get());
+        sql.push(") AS o) FROM tandem_webhook WHERE id = ").bind(webhook.get()).push(" AND ");
         push_visible(&mut sql, principal);
         let records = self.database.query(sql).await?;
         records.first().map(|record| Ok((record.need_int(0)?, record.int(1)?))).transpose()
@@ -200,10 +204,18 @@ impl Registry {
         ordinal: i64,
         limit: usize,
     ) -> Result<Vec<Attempted>, Error> {
-        let mut sql =
-            self.sql("SELECT ordinal, delivery_id, CAST(number AS bigint) FROM tandem_attempt WHERE webhook_id = ");
-        sql.bind(webhook.get()).push(" AND ordinal > ").bind(ordinal).push(" ORDER BY ordinal LIMIT ");
-        sql.push(&limit.to_string());
+        let mut sql = self.sql("");
+        let of_each = [
+            ("first_ordinal", "SELECT first_ordinal AS ordinal, id, CAST(1 AS bigint) FROM tandem_delivery"),
+            ("ordinal", "SELECT ordinal, delivery_id, CAST(number AS bigint) FROM tandem_attempt"),
+        ];
+        // Each with a limit of its own, so that neither reads more than is wanted.
+        sql.list(" UNION ALL ", of_each, |sql, (column, select)| {
+            sql.push("SELECT * FROM (").push(select).push(" WHERE webhook_id = ").bind(webhook.get());
+            sql.push(" AND ").push(column).push(" > ").bind(ordinal);
+            sql.push(" ORDER BY ").push(column).push(" LIMIT ").push(&limit.to_string()).push(") AS attempts");
+        });
+        sql.push(" ORDER BY ordinal LIMIT ").push(&limit.to_string());
         let read = |record: &Record| {
             let delivery = DeliveryId(record.need_uuid(1)?);
             Ok(Attempted { ordinal: record.need_int(0)?, delivery, number: record.need_int(2)? })
@@ -239,7 +251,13 @@ impl Registry {
     async fn with_attempts(&self, sql: Sql) -> Result<Vec<Delivery>, Error> {
         let records = self.database.query(sql).await?;
         let mut deliveries = records.iter().map(Delivery::read).collect::<Result<Vec<_>, _>>()?;
-        if deliveries.is_empty() {
+        let mut have_more = Vec::new();
+        for (delivery, record) in deliveries.iter().zip(&records) {
+            if record.need_int(9)? > delivery.attempts.len() as i64 {
+                have_more.push(delivery.id);
+            }
+        }
+        if have_more.is_empty() {
             return Ok(deliveries);
         }
         let mut sql = self.sql(
@@ -247,16 +265,16 @@ impl Registry {
              CAST(status_code AS bigint), address, error_code, error_message, response_body FROM tandem_attempt \
              WHERE delivery_id IN (",
         );
-        sql.list(", ", &deliveries, |sql, delivery| {
-            sql.bind(delivery.id.get());
+        sql.list(", ", have_more, |sql, delivery| {
+            sql.bind(delivery.get());
         });
         sql.push(") ORDER BY delivery_id, number");
         let mut attempts: HashMap<_, Vec<_>> = HashMap::new();
         for record in self.database.query(sql).await? {
-            attempts.entry(record.need_uuid(0)?).or_default().push(read_attempt(&record)?);
+            attempts.entry(record.need_uuid(0)?).or_default().push(read_attempt(&record, 1)?);
         }
         for delivery in &mut deliveries {
-            delivery.attempts = attempts.remove(&delivery.id.get()).unwrap_or_default();
+            delivery.attempts.extend(attempts.remove(&delivery.id.get()).unwrap_or_default());
         }
         Ok(deliveries)
     }
@@ -268,23 +286,24 @@ pub fn first_id(at: i64) -> Uuid {
     Uuid::from_u128(at_ms << 80)
 }
 
-fn read_attempt(record: &Record) -> Result<DeliveryAttempt, Error> {
-    let error = match record.text(6)? {
+/// The attempt in the columns from this one on.
+fn read_attempt(record: &Record, column: usize) -> Result<DeliveryAttempt, Error> {
+    let error = match record.text(column + 5)? {
         Some(code) => {
-            let unknown = |()| Error::Corrupt("column error_code of tandem_attempt cannot be read".to_owned());
-            let message = record.text(7)?.unwrap_or_default();
+            let unknown = |()| Error::Corrupt("the code of an attempt's error cannot be read".to_owned());
+            let message = record.text(column + 6)?.unwrap_or_default();
             Some(AttemptError { code: code.parse().map_err(unknown)?, message })
         }
         None => None,
     };
     Ok(DeliveryAttempt {
-        number: record.need_int(1)?,
-        started_at: record.need_int(2)?,
-        duration_ms: record.need_int(3)?,
-        status_code: record.int(4)?,
-        address: record.text(5)?,
+        number: record.need_int(column)?,
+        started_at: record.need_int(column + 1)?,
+        duration_ms: record.need_int(column + 2)?,
+        status_code: record.int(column + 3)?,
+        address: record.text(column + 4)?,
         error,
-        response_body: record.text(8)?,
+        response_body: record.text(column + 7)?,
     })
 }
 

@@ -114,6 +114,14 @@ async fn entities_fit_the_tables_of_the_migrations() {
             body: None,
             created_at: 1,
             updated_at: 2,
+            first_started_at: Some(1),
+            first_duration_ms: Some(2),
+            first_status_code: Some(500),
+            first_address: Some("203.0.113.7:443".to_owned()),
+            first_error_code: Some("STATUS".to_owned()),
+            first_error_message: Some("no".to_owned()),
+            first_response_body: Some("x".to_owned()),
+            first_ordinal: Some(1),
         };
         delivery.clone().into_active_model().insert(&db.conn).await.unwrap();
         assert_eq!(delivery::Entity::find().one(&db.conn).await.unwrap().as_ref(), Some(&delivery));
