@@ -193,9 +193,9 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = &'static str> + Send + '
 /// Sends log lines to standard error. To be called once.
 pub fn init_logs(settings: &LogSettings) -> anyhow::Result<()> {
     let level = &settings.log_level;
-    // What SeaORM's migrator says at each start is of no use to an operator.
+    // What SeaORM's migrator says at each start, and what PostgreSQL notes of its statements, is of no use to an operator.
     let filter = EnvFilter::builder()
-        .parse(format!("sea_orm_migration=warn,{level}"))
+        .parse(format!("sea_orm_migration=warn,sqlx::postgres::notice=warn,{level}"))
         .map_err(|error| BadInput(format!("invalid value '{level}' for --log-level (TANDEM_LOG_LEVEL): {error}")))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match settings.log_format {

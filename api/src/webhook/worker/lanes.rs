@@ -4,10 +4,10 @@
 //! times a second. Invariants: there are as many lanes as requests were ever on their way since nothing was; when nothing is,
 //! one is kept at most, so that webhooks without anything to do take little room.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::webhook::ledger::Job;
@@ -29,16 +29,55 @@ pub(super) struct Request {
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A lane that waits for its next request.
-struct Lane(mpsc::Sender<(Request, Lane)>);
+/// What a lane does next. A channel would do as well, but for the room: it takes some 3 KiB of each request that only waits.
+#[derive(Default)]
+struct Lane {
+    next: Mutex<Next>,
+    told: Notify,
+}
+
+#[derive(Default)]
+enum Next {
+    #[default]
+    Wait,
+    Make(Request),
+    End,
+}
+
+impl Lane {
+    fn tell(&self, next: Next) {
+        *self.next() = next;
+        self.told.notify_one();
+    }
+
+    /// The next request; `None` if there will be none.
+    async fn request(&self) -> Option<Request> {
+        loop {
+            match std::mem::take(&mut *self.next()) {
+                Next::Wait => {}
+                Next::Make(request) => return Some(request),
+                Next::End => return None,
+            }
+            self.told.notified().await;
+        }
+    }
+
+    /// Nobody panics with it.
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of a request, and the lane that waits for another one.
+type Ended = (Vec<Job>, Attempt, Arc<Lane>);
 
 /// The lanes of one worker. They end with it.
 pub(super) struct Lanes {
     sender: Sender,
-    idle: Vec<Lane>,
+    idle: Vec<Arc<Lane>>,
     busy: usize,
-    ended_in: mpsc::Sender<(Vec<Job>, Attempt, Lane)>,
-    ended: mpsc::Receiver<(Vec<Job>, Attempt, Lane)>,
+    ended_in: mpsc::Sender<Ended>,
+    ended: mpsc::Receiver<Ended>,
     tasks: JoinSet<()>,
 }
 
@@ -63,26 +102,24 @@ impl Lanes {
     pub fn start(&mut self, request: Request) {
         self.busy += 1;
         let lane = self.idle.pop().unwrap_or_else(|| self.open());
-        let requests = lane.0.clone();
-        let started = requests.try_send((request, lane));
-        assert!(started.is_ok(), "a lane that is idle waits for a request");
+        lane.tell(Next::Make(request));
     }
 
-    fn open(&mut self) -> Lane {
-        let (requests_in, mut requests) = mpsc::channel::<(Request, Lane)>(1);
-        let (sender, ended) = (self.sender.clone(), self.ended_in.clone());
+    fn open(&mut self) -> Arc<Lane> {
+        let lane = Arc::new(Lane::default());
+        let (sender, ended, own) = (self.sender.clone(), self.ended_in.clone(), Arc::clone(&lane));
         self.tasks.spawn(async move {
-            while let Some((Request { jobs, target, timeout, permit }, lane)) = requests.recv().await {
+            while let Some(Request { jobs, target, timeout, permit }) = own.request().await {
                 let outbound = target.request(&jobs, timeout);
                 drop(target);
                 let attempt = sender.send(outbound).await;
                 drop(permit);
-                if ended.send((jobs, attempt, lane)).await.is_err() {
+                if ended.send((jobs, attempt, Arc::clone(&own))).await.is_err() {
                     return;
                 }
             }
         });
-        Lane(requests_in)
+        lane
     }
 
     /// The next request that ends; waits for ever if none is on its way. Cancel-safe.
@@ -103,11 +140,11 @@ impl Lanes {
         self.ended.try_recv().ok().map(|ended| self.take(ended))
     }
 
-    fn take(&mut self, (jobs, attempt, lane): (Vec<Job>, Attempt, Lane)) -> (Vec<Job>, Attempt) {
+    fn take(&mut self, (jobs, attempt, lane): Ended) -> (Vec<Job>, Attempt) {
         self.busy -= 1;
         self.idle.push(lane);
         if self.busy == 0 {
-            self.idle.truncate(KEPT);
+            self.idle.drain(KEPT.min(self.idle.len())..).for_each(|lane| lane.tell(Next::End));
         }
         (jobs, attempt)
     }
