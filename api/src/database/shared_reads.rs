@@ -126,10 +126,10 @@ mod tests {
     async fn equal_reads_that_wait_are_asked_once() {
         let fixture = Fixture::new();
         let mut all = JoinSet::new();
-        for value in [1, 1, 2, -1, -1] {
+        for (asked, value) in (1..).zip([1, 1, 2, -1, -1]) {
             all.spawn(Arc::clone(&fixture).read(value));
+            fixture.are_asked(asked).await;
         }
-        fixture.are_asked(5).await;
         // Two of each are on their way, save for those of 2.
         for value in [1, 1, 1, 2, -1] {
             all.spawn(Arc::clone(&fixture).read(value));
@@ -149,10 +149,10 @@ mod tests {
     async fn who_goes_away_takes_nobody_along() {
         let fixture = Fixture::new();
         let (mut gone, mut all) = (JoinSet::new(), JoinSet::new());
-        for _ in 0..2 {
+        for asked in 1..3 {
             gone.spawn(Arc::clone(&fixture).read(1));
+            fixture.are_asked(asked).await;
         }
-        fixture.are_asked(2).await;
         all.spawn(Arc::clone(&fixture).read(1));
         tokio::task::yield_now().await;
         // Nobody waits for the two that are on their way any more, so they end, and the next one begins.
