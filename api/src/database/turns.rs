@@ -1,7 +1,7 @@
 //! Reads of one kind take turns, and those that wait for a turn share it.
 //!
 //! A few of each kind run at the same time, so that one is on its way while another is being answered. Whoever finds the way
-//! free goes at once and alone; nobody waits for more to come. Those that come meanwhile wait, and whichever ends first
+//! free goes at once, with those that came at the same moment; nobody waits for more to come. Those that come meanwhile wait, and whichever ends first
 //! takes all of them along. None is ever added to a turn that has begun, so each sees everything that was committed before
 //! it came.
 
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// How many turns of one kind run at the same time.
 const AT_ONCE: usize = 2;
 
-/// The turns of all kinds `K`; what waits is a `W`. Cheap to clone.
+/// The turns of all kinds `K`; what waits is a `W`.
 pub(super) struct Turns<K, W> {
     /// Only kinds of which some run.
     groups: Arc<Mutex<HashMap<K, Group<W>>>>,
