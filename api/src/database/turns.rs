@@ -1,9 +1,9 @@
 //! Reads of one kind take turns, and those that wait for a turn share it.
 //!
 //! A few of each kind run at the same time, so that one is on its way while another is being answered. Whoever finds the way
-//! free goes at once, with those that came at the same moment; nobody waits for more to come. Those that come meanwhile wait, and whichever ends first
-//! takes all of them along. None is ever added to a turn that has begun, so each sees everything that was committed before
-//! it came.
+//! free goes at once, with those that came at the same moment; nobody waits for more to come. Those that come meanwhile
+//! wait, and whichever ends first takes all of them along. None is ever added to a turn that has begun, so each sees
+//! everything that was committed before it came.
 
 use std::collections::HashMap;
 use std::hash::Hash;
