@@ -66,6 +66,7 @@ use crate::http::HttpArgs;
 use crate::live::LiveArgs;
 use crate::place::Place;
 use crate::reads::ReadsArgs;
+use crate::reads::postgraphile::Pair;
 use crate::rounds::Rounds;
 use crate::served::Binary;
 use crate::table::{Table, thousands};
@@ -242,7 +243,16 @@ fn main() -> Result<()> {
             let mut targets = server()?.block_on(run_writer(&databases, &WriterArgs { tasks: 64, rounds, seconds }))?;
             let http = HttpArgs { connections: 64, rounds, seconds };
             targets.extend(client()?.block_on(run_http(&databases, &binary, &http))?);
-            let reads = ReadsArgs { connections: 64, orders: 100_000, tasks: 16, rounds, seconds, only: Vec::new() };
+            let reads = ReadsArgs {
+                connections: 64,
+                orders: 100_000,
+                tasks: 16,
+                rounds,
+                seconds,
+                only: Vec::new(),
+                beside: None,
+                warm_up_seconds: 0,
+            };
             targets.extend(client()?.block_on(run_reads(&databases, &binary, &reads))?);
             let live = LiveArgs {
                 cases: Vec::new(),
@@ -336,11 +346,19 @@ async fn run_http(databases: &Databases, binary: &Binary, args: &HttpArgs) -> Re
 async fn run_reads(databases: &Databases, binary: &Binary, args: &ReadsArgs) -> Result<Vec<Target>> {
     let binary = binary.path()?;
     let mut targets = Vec::new();
-    for place in databases.places().await? {
-        let measured = reads::run(&binary, &place, args).await?;
+    let places = databases.places().await?;
+    let other = args.other(&places).await?;
+    for place in places {
+        let measured = reads::run(&binary, &place, args, other.as_ref()).await?;
         println!("{}: {} orders, {} connections", place.name(), thousands(args.orders as f64), args.connections);
         if !measured.cases.is_empty() {
             println!("{}", load::table(measured.cases.iter().map(|(case, outcome)| (case.name(), outcome))));
+        }
+        if !measured.pairs.is_empty() {
+            println!("{}", reads::postgraphile::table(&measured.pairs));
+            targets.extend(measured.pairs.iter().filter_map(Pair::target));
+        } else if other.is_some() {
+            println!("Tandem alone: PostGraphile reads PostgreSQL only.\n");
         }
         if let Some(trees) = &measured.trees {
             println!("{}", trees.table(place.name()));

@@ -80,6 +80,11 @@ impl Tandem {
         self.start_again().await
     }
 
+    /// Where its database is.
+    pub fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
     /// A connection to its database, past the server.
     pub async fn database(&self) -> Result<DatabaseConnection> {
         let mode = if self.database.url.starts_with("sqlite:") { "?mode=ro" } else { "" };

@@ -25,16 +25,21 @@ pub const ORDERS: u64 = 20;
 pub const QUERY: &str = "query($after: String) { orders(first: 20, after: $after) { nodes { id number status customer { id \
                          name email } lines(first: 10) { nodes { id quantity unitPrice product { id sku name price } } } } } }";
 
+/// What Tandem is asked for cursors.
+pub fn cursor_query(plural: &str) -> String {
+    format!("query($after: String) {{ {plural}(first: 1000, after: $after) {{ edges {{ cursor }} }} }}")
+}
+
 /// The cursors of all rows of a list, in the order of their ids, as `ask` gets them: cursors are the server's business.
 pub async fn cursors(
     plural: &str,
+    query: &str,
     count: u64,
     mut ask: impl AsyncFnMut(&str, Value) -> Result<Value>,
 ) -> Result<Vec<String>> {
-    let query = format!("query($after: String) {{ {plural}(first: 1000, after: $after) {{ edges {{ cursor }} }} }}");
     let mut cursors: Vec<String> = Vec::with_capacity(count as usize);
     while cursors.len() < count as usize {
-        let answer = ask(&query, json!({ "after": cursors.last() })).await?;
+        let answer = ask(query, json!({ "after": cursors.last() })).await?;
         let edges = answer[plural]["edges"].as_array().filter(|edges| !edges.is_empty());
         let edges = edges.with_context(|| format!("{plural} end too early: {answer}"))?;
         cursors.extend(edges.iter().filter_map(|edge| edge["cursor"].as_str()).map(str::to_owned));

@@ -1,18 +1,15 @@
 //! What is asked over HTTP. Every request has other values than the one before, save for [`Case::SameTree`].
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use tandem::catalog::type_id;
 
+use super::ReadsArgs;
+use super::asked::Asked;
 use super::batched::{self, ORDERS, QUERY};
 use super::seed::{CUSTOMERS, Kind, LINES, id};
-use super::{Part, ReadsArgs};
-use crate::load::{Amount, Load, Outcome};
+use crate::load::Outcome;
 use crate::served::{Tandem, request};
 
 const BY_ID: &str = "query($id: ID!) { product(by: { id: $id }) { id sku name price stock version } }";
@@ -85,17 +82,25 @@ impl Case {
         }
     }
 
-    /// The list whose cursors the variables have.
-    fn list(self) -> Option<&'static str> {
+    /// Whether it changes something.
+    pub fn writes(self) -> bool {
         match self {
-            Self::List => Some("products"),
-            Self::Tree | Self::SameTree => Some("orders"),
+            Self::ById | Self::List | Self::Filtered | Self::Tree | Self::SameTree => false,
+            Self::Create | Self::CreateNested => true,
+        }
+    }
+
+    /// The list whose cursors the variables have, and how long it is.
+    pub fn list(self, args: &ReadsArgs) -> Option<(&'static str, u64)> {
+        match self {
+            Self::List => Some(("products", CUSTOMERS)),
+            Self::Tree | Self::SameTree => Some(("orders", args.orders)),
             Self::ById | Self::Filtered | Self::Create | Self::CreateNested => None,
         }
     }
 
     /// The variables of a request, other ones for each number.
-    fn variables(self, number: u64, cursors: &[String]) -> Value {
+    pub fn variables(self, number: u64, cursors: &[String]) -> Value {
         let random = scatter(number);
         match self {
             Self::ById => json!({ "id": type_id::format("product", id(Kind::Product, random % CUSTOMERS)) }),
@@ -121,7 +126,7 @@ impl Case {
     }
 
     /// Whether an answer is what was asked for, so that nothing else is measured.
-    fn is_answered(self, data: &Value) -> bool {
+    pub fn is_answered(self, data: &Value) -> bool {
         let nodes = |name: &str| data[name]["nodes"].as_array().map_or(0, Vec::len);
         match self {
             Self::ById => data["product"]["sku"].is_string(),
@@ -142,49 +147,29 @@ pub fn scatter(number: u64) -> u64 {
     x ^ (x >> 33)
 }
 
-/// Asks each case in turn, reads first.
-pub async fn run(tandem: &Tandem, args: &ReadsArgs) -> Result<Vec<(Case, Outcome)>> {
+/// What is asked over HTTP, in turn.
+pub async fn run(tandem: &Tandem, cases: impl Iterator<Item = Case>, args: &ReadsArgs) -> Result<Vec<(Case, Outcome)>> {
     let mut outcomes = Vec::new();
-    for case in Case::value_variants().iter().filter(|case| args.wants(Part::OverHttp(**case))) {
-        let outcome = one(tandem, *case, args).await.with_context(|| case.name())?;
-        outcomes.push((*case, outcome));
+    for case in cases {
+        let measure = async { ask(tandem, case, args, args.seconds * args.rounds as u64).await?.measure().await };
+        outcomes.push((case, measure.await.with_context(|| case.name())?));
     }
     Ok(outcomes)
 }
 
-async fn one(tandem: &Tandem, case: Case, args: &ReadsArgs) -> Result<Outcome> {
+/// The case as Tandem is asked it, by somebody who may, to be measured for so long.
+pub async fn ask(tandem: &Tandem, case: Case, args: &ReadsArgs, seconds: u64) -> Result<Asked> {
     let (sub, roles) = case.caller();
     let caller = tandem.authorization(sub, roles).await?;
-    let numbers = AtomicU64::new(1);
     let mut client = tandem.client(&caller).await?;
-    let cursors = match case.list() {
-        Some(list) => {
-            let count = if list == "orders" { args.orders } else { CUSTOMERS };
-            batched::cursors(list, count, async |query, variables| client.ask(query, variables).await).await?
+    let cursors = match case.list(args) {
+        Some((list, count)) => {
+            let query = batched::cursor_query(list);
+            batched::cursors(list, &query, count, async |query, variables| client.ask(query, variables).await).await?
         }
         None => Vec::new(),
     };
-    let (answer, _) = client.ask_sized(&request(case.document(), &case.variables(0, &cursors))).await?;
-    ensure!(case.is_answered(&answer), "not what was asked for: {answer}");
-    let measured = Duration::from_secs(args.seconds * args.rounds as u64);
-    let amount = Amount::Time { warm_up: Duration::from_secs(1), measured };
-    let load = Load::new(tandem.address, "/graphql", args.connections, amount).header("authorization", &caller);
-    // Requests are made before they are sent: to make them is not the server's work.
-    let prepared: Option<Arc<[Vec<u8>]>> = match case {
-        Case::ById | Case::List | Case::Filtered | Case::Tree | Case::SameTree => {
-            Some((0..PREPARED).map(|number| request(case.document(), &case.variables(number, &cursors))).collect())
-        }
-        Case::Create | Case::CreateNested => None,
-    };
-    let write = move |_, _, out: &mut Vec<u8>| {
-        let number = numbers.fetch_add(1, Ordering::Relaxed);
-        match &prepared {
-            Some(requests) => out.extend_from_slice(&requests[(number % PREPARED) as usize]),
-            None => out.extend(request(case.document(), &case.variables(number, &cursors))),
-        }
-    };
-    load.run(write).await?.flawless()
+    let load = args.load(tandem.address, seconds).header("authorization", &caller);
+    Asked::once(case, &mut client, load, move |number| request(case.document(), &case.variables(number, &cursors)))
+        .await
 }
-
-/// Different requests of one case; so many that neither side can live on remembering answers.
-const PREPARED: u64 = 20_000;

@@ -2,16 +2,20 @@
 //! careful program without Tandem would do, in one process.
 //!
 //! - `seed`: the shop, put into the tables by SQL, since writing it by mutations takes minutes
-//! - `cases`: what is asked over HTTP
+//! - `cases`: what is asked over HTTP; `asked`: how
+//! - `postgraphile`: the same asked of PostGraphile, beside Tandem
 //! - `batched`: the same tree, loaded level by level by hand
 //! - `loaders`: the same tree as an API by async-graphql over SeaORM; `entities`: its tables
 
+mod asked;
 mod batched;
 mod cases;
 mod entities;
 mod loaders;
+pub mod postgraphile;
 mod seed;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,8 +38,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::cases::Case;
 use self::loaders::Loaders;
-use crate::load::Outcome;
+use self::postgraphile::{Installed, Pair};
+use crate::load::{Amount, Load, Outcome};
 use crate::place::{ENCRYPTION_KEY, NewDatabase, Place};
 use crate::rounds::Rounds;
 use crate::served::Tandem;
@@ -63,6 +69,20 @@ pub struct ReadsArgs {
     /// Only these cases; may be given several times.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<Part>,
+    /// Measures this server in turn with Tandem, on PostgreSQL and in the cases that it can be asked.
+    #[arg(long, value_enum, value_name = "SERVER")]
+    pub beside: Option<Beside>,
+    /// How long that server is asked before it is measured, in each case, in seconds: its compiler learns while it runs.
+    #[arg(long, default_value_t = 20)]
+    pub warm_up_seconds: u64,
+}
+
+/// A server that can be measured beside Tandem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Beside {
+    /// PostGraphile 5, which npm installs.
+    #[value(name = "postgraphile")]
+    PostGraphile,
 }
 
 /// A part of what is measured.
@@ -71,12 +91,11 @@ pub enum Part {
     /// The tree in process.
     InProcess,
     /// A case over HTTP.
-    OverHttp(cases::Case),
+    OverHttp(Case),
 }
 
 impl ValueEnum for Part {
     fn value_variants<'a>() -> &'a [Self] {
-        use cases::Case;
         const {
             &[
                 Self::InProcess,
@@ -103,12 +122,34 @@ impl ReadsArgs {
     fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }
+
+    /// The cases over HTTP that are wanted, reads first.
+    fn cases(&self) -> impl Iterator<Item = Case> {
+        Case::value_variants().iter().copied().filter(|case| self.wants(Part::OverHttp(*case)))
+    }
+
+    /// Requests to a server, for so long.
+    fn load(&self, address: SocketAddr, seconds: u64) -> Load {
+        let amount = Amount::Time { warm_up: Duration::from_secs(1), measured: Duration::from_secs(seconds) };
+        Load::new(address, "/graphql", self.connections, amount)
+    }
+
+    /// What is measured beside Tandem, ready to be started: whatever is missing is found before anything is measured.
+    pub async fn other(&self, places: &[Place]) -> Result<Option<Installed>> {
+        let Some(Beside::PostGraphile) = self.beside else { return Ok(None) };
+        let has_postgres = places.iter().any(|place| matches!(place, Place::Postgres { .. }));
+        ensure!(has_postgres, "PostGraphile reads PostgreSQL only: name one with --postgres-url, and not SQLite alone");
+        ensure!(self.cases().any(postgraphile::has), "PostGraphile can be asked none of the cases that are wanted");
+        Installed::ensure().await.map(Some)
+    }
 }
 
 /// What was measured on one kind of database.
 pub struct Measured {
-    /// Each case over HTTP, by name.
-    pub cases: Vec<(cases::Case, Outcome)>,
+    /// Each case over HTTP that Tandem alone was asked.
+    pub cases: Vec<(Case, Outcome)>,
+    /// Those that another server was asked in turn.
+    pub pairs: Vec<Pair>,
     /// Trees per second in process, unless only something else was wanted.
     pub trees: Option<Trees>,
 }
@@ -149,19 +190,35 @@ impl Trees {
     }
 }
 
-/// Measures everything on one kind of database.
-pub async fn run(binary: &Path, place: &Place, args: &ReadsArgs) -> Result<Measured> {
+/// Measures everything on one kind of database. The other server reads PostgreSQL only.
+pub async fn run(binary: &Path, place: &Place, args: &ReadsArgs, other: Option<&Installed>) -> Result<Measured> {
     ensure!(args.orders >= 1000, "a shop with less than 1,000 orders says nothing");
+    let other = other.filter(|_| matches!(place, Place::Postgres { .. }));
     let database = place.make().await?;
     let trees = in_process(&database, args).await?;
     if args.only == [Part::InProcess] {
         database.remove().await?;
-        return Ok(Measured { cases: Vec::new(), trees });
+        return Ok(Measured { cases: Vec::new(), pairs: Vec::new(), trees });
     }
     let tandem = Tandem::start_on(binary, database, &[]).await?;
-    let cases = cases::run(&tandem, args).await;
+    let measured = over_http(&tandem, args, other).await;
     tandem.stop().await?;
-    Ok(Measured { cases: cases?, trees })
+    let (cases, pairs) = measured?;
+    Ok(Measured { cases, pairs, trees })
+}
+
+async fn over_http(
+    tandem: &Tandem,
+    args: &ReadsArgs,
+    other: Option<&Installed>,
+) -> Result<(Vec<(Case, Outcome)>, Vec<Pair>)> {
+    let is_shared = |case: &Case| other.is_some() && postgraphile::has(*case);
+    let pairs = match other {
+        Some(other) => postgraphile::run(other, tandem, args.cases().filter(is_shared), args).await?,
+        None => Vec::new(),
+    };
+    let cases = cases::run(tandem, args.cases().filter(|case| !is_shared(case)), args).await?;
+    Ok((cases, pairs))
 }
 
 /// Fills the shop and compares the ways to load the tree. A runtime of its own has threads for them, which the load
@@ -207,8 +264,9 @@ async fn open(url: &str, stop: &CancellationToken, tasks: &TaskTracker) -> Resul
 }
 
 async fn compare(parts: &Arc<Parts>, url: &str, args: &ReadsArgs) -> Result<Trees> {
-    let cursors =
-        batched::cursors("orders", args.orders, async |query, variables| batched::ask(parts, query, variables).await);
+    let query = batched::cursor_query("orders");
+    let ask = async |query: &str, variables| batched::ask(parts, query, variables).await;
+    let cursors = batched::cursors("orders", &query, args.orders, ask);
     let cursors: Arc<[String]> = cursors.await?.into();
     let loaders = Arc::new(Loaders::connect(url).await?);
     for nth in [0, args.orders / 2] {
