@@ -17,6 +17,7 @@
 //! - `by_hand`: single loads, on servers that are running or bare
 //! - `load`: many connections that ask as fast as they are answered
 //! - `latency`: percentiles
+//! - `steadiness`: whether the machine itself runs steadily
 //! - `bare`: the constant answer
 //! - `process`: servers in processes of their own
 //! - `served`: the `tandem` binary, on a new database
@@ -45,6 +46,7 @@ mod reads;
 mod rivals;
 mod rounds;
 mod served;
+mod steadiness;
 mod store;
 mod table;
 mod target;

@@ -84,8 +84,8 @@ async fn what_waits_for_the_writer_is_written_before_the_end() {
     };
     let parts::Parts { engine, .. } = open(&lifetime).await;
     // Somebody else is writing, so the writer has to wait.
-    let other = sea_orm_blocking::Database::connect(&url).unwrap();
-    sea_orm_blocking::ConnectionTrait::execute_unprepared(&other, "BEGIN IMMEDIATE").unwrap();
+    let other = rusqlite::Connection::open(directory.path().join("tandem.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..3 {
         let query = "mutation { createThing(input: {}) { thing { id } } }";
         let request = crate::testing::request(query, serde_json::Map::new());
@@ -97,7 +97,7 @@ async fn what_waits_for_the_writer_is_written_before_the_end() {
     lifetime.tasks.close();
     let stopped = tokio::time::timeout(Duration::from_millis(300), lifetime.tasks.wait()).await;
     assert!(stopped.is_err(), "the server ends although writes wait");
-    sea_orm_blocking::ConnectionTrait::execute_unprepared(&other, "ROLLBACK").unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
     soon(lifetime.tasks.wait()).await;
     let parts::Parts { database, .. } = open(&Lifetime::default()).await;
     assert_eq!(crate::log::read::head(&database).await.unwrap().position.get(), 3);

@@ -68,12 +68,13 @@ impl Error {
     }
 }
 
-impl From<sea_orm_blocking::DbErr> for Error {
-    fn from(error: sea_orm_blocking::DbErr) -> Self {
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ffi;
         let text = error.to_string();
-        match error.sql_err() {
-            Some(sea_orm_blocking::SqlErr::UniqueConstraintViolation(_)) => Self::Unique(text),
-            Some(sea_orm_blocking::SqlErr::ForeignKeyConstraintViolation(_)) => Self::ForeignKey(text),
+        match error.sqlite_error().map(|error| error.extended_code) {
+            Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => Self::Unique(text),
+            Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::ForeignKey(text),
             _ => Self::Other(text),
         }
     }

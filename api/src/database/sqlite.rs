@@ -9,13 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
-use sea_orm_blocking::{ConnectionTrait, DatabaseConnection, DatabaseConnectionType, DbBackend, Statement};
+use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+use sea_orm::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::float_sum::FloatSum;
 use super::record::Record;
-use super::sql::Sql;
+use super::sql::{Parameter, Sql};
 use super::time_limit::TimeLimit;
 use super::{Error, packed};
 
@@ -35,23 +37,18 @@ const PREPARED_STATEMENTS: usize = 128;
 /// Makes the file one that is read and written side by side. It stays so; to be done once, before anything else opens it.
 pub(super) fn prepare(path: &str) -> Result<(), Error> {
     let conn = open(path)?;
-    conn.execute_unprepared("PRAGMA journal_mode = WAL")?;
-    Ok(())
+    Ok(conn.execute_batch("PRAGMA journal_mode = WAL")?)
 }
 
 /// Opens a connection with Tandem's settings: a commit is on the disk when it returns.
-pub(super) fn open(path: &str) -> Result<DatabaseConnection, Error> {
+pub(super) fn open(path: &str) -> Result<Connection, Error> {
     open_and(path, |_| Ok(()))
 }
 
-fn open_and(
-    path: &str,
-    prepare: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()>,
-) -> Result<DatabaseConnection, Error> {
-    let conn = rusqlite::Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
+fn open_and(path: &str, prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<Connection, Error> {
+    let conn = Connection::open(path).map_err(|e| Error::Unavailable(e.to_string()))?;
     conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
     add_functions(&conn).and_then(|()| prepare(&conn)).map_err(|e| Error::Unavailable(e.to_string()))?;
-    let conn: DatabaseConnection = DatabaseConnectionType::RusqliteSharedConnection(conn.into()).into();
     for pragma in [
         "PRAGMA busy_timeout = 5000",
         "PRAGMA synchronous = FULL",
@@ -60,7 +57,7 @@ fn open_and(
         "PRAGMA temp_store = MEMORY",
         "PRAGMA wal_autocheckpoint = 4000",
     ] {
-        conn.execute_unprepared(pragma)?;
+        conn.execute_batch(pragma)?;
     }
     Ok(conn)
 }
@@ -73,7 +70,7 @@ fn open_and(
 /// - `tandem_float_sum(float)`: the sum of many, as a text; see [`FloatSum`]
 ///
 /// Of null, both give null.
-fn add_functions(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
+fn add_functions(conn: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     conn.create_scalar_function("tandem_float", 1, flags, |arguments| {
         Ok(arguments.get::<Option<f64>>(0)?.map(|float| format!("{float:e}")))
@@ -90,29 +87,51 @@ fn add_functions(conn: &rusqlite::Connection) -> rusqlite::Result<()> {
     packed::add_functions(conn)
 }
 
-fn statement(sql: Sql) -> Statement {
-    let (text, values) = sql.into_parts();
-    Statement::from_sql_and_values(DbBackend::Sqlite, text, values)
+/// Runs a statement and gives its rows. The statement stays prepared.
+pub(super) fn query(conn: &Connection, sql: &Sql) -> Result<Vec<Record>, Error> {
+    let mut statement = conn.prepare_cached(sql.as_str())?;
+    for (i, parameter) in sql.parameters().iter().enumerate() {
+        statement.raw_bind_parameter(i + 1, bound(parameter)?)?;
+    }
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let values = (0..columns).map(|i| row.get::<_, Owned>(i)).collect::<rusqlite::Result<_>>()?;
+        records.push(Record::Sqlite(values));
+    }
+    Ok(records)
 }
 
-/// Runs a statement and gives its rows. The statement stays prepared.
-pub(super) fn query(conn: &DatabaseConnection, sql: Sql) -> Result<Vec<Record>, Error> {
-    Ok(conn.query_all_raw(statement(sql))?.into_iter().map(Record::Sqlite).collect())
+/// A value as SQLite takes it, not copied before.
+fn bound(parameter: &Parameter) -> Result<ToSqlOutput<'_>, Error> {
+    let int = |int: Option<i64>| int.map_or(ValueRef::Null, ValueRef::Integer);
+    Ok(ToSqlOutput::Borrowed(match parameter {
+        Parameter::Value(Value::Bool(value)) => int(value.map(i64::from)),
+        Parameter::Value(Value::SmallInt(value)) => int(value.map(i64::from)),
+        Parameter::Value(Value::Int(value)) => int(value.map(i64::from)),
+        Parameter::Value(Value::BigInt(value)) => int(*value),
+        Parameter::Value(Value::Double(value)) => value.map_or(ValueRef::Null, ValueRef::Real),
+        Parameter::Value(Value::String(value)) => value.as_ref().map_or(ValueRef::Null, |text| text.as_str().into()),
+        Parameter::Value(Value::Bytes(value)) => {
+            value.as_ref().map_or(ValueRef::Null, |bytes| ValueRef::Blob(bytes.as_slice()))
+        }
+        Parameter::Value(Value::Uuid(value)) => {
+            value.as_ref().map_or(ValueRef::Null, |id| ValueRef::Blob(id.as_bytes()))
+        }
+        other => return Err(Error::Other(format!("a value of this type cannot be bound: {other:?}"))),
+    }))
 }
 
 /// Runs a statement and gives the number of rows that it changed.
-pub(super) fn run(conn: &DatabaseConnection, sql: Sql) -> Result<u64, Error> {
-    // `execute` prepares anew each time; `query` keeps the statement prepared and runs it just the same.
-    conn.query_all_raw(statement(sql))?;
-    let changes = conn.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT changes()"))?;
-    let changes: i64 =
-        changes.ok_or_else(|| Error::Corrupt("changes() gave no row".to_owned()))?.try_get_by_index(0)?;
-    Ok(changes.unsigned_abs())
+pub(super) fn run(conn: &Connection, sql: &Sql) -> Result<u64, Error> {
+    query(conn, sql)?;
+    Ok(conn.changes())
 }
 
 /// Runs a statement without values.
-pub(super) fn control(conn: &DatabaseConnection, text: &str) -> Result<(), Error> {
-    conn.query_all_raw(Statement::from_string(DbBackend::Sqlite, text))?;
+pub(super) fn control(conn: &Connection, text: &str) -> Result<(), Error> {
+    conn.prepare_cached(text)?.raw_query().next()?;
     Ok(())
 }
 
@@ -153,7 +172,7 @@ impl Readers {
                     if reply.is_closed() {
                         continue;
                     }
-                    let (reply, result) = time_limit.run(reply, || query(&conn, sql));
+                    let (reply, result) = time_limit.run(reply, || query(&conn, &sql));
                     // Whoever asked may have gone away; that is not this thread's business.
                     let _ = reply.send(result);
                     drop(place);

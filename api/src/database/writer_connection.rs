@@ -5,6 +5,7 @@
 //! What a transaction costs on PostgreSQL is how often the two sides wait for each other. So it begins with the first
 //! statement that locks or writes anything, and one that is a single statement needs neither BEGIN nor COMMIT.
 
+use std::borrow::Borrow;
 use std::cell::Cell;
 use std::io;
 
@@ -20,7 +21,7 @@ use super::{Database, Error, sqlite};
 /// A connection of its own for the writer. Not shared: one transaction at a time.
 pub enum WriterConnection {
     /// SQLite, private to the writer's thread.
-    Sqlite(sea_orm_blocking::DatabaseConnection),
+    Sqlite(rusqlite::Connection),
     /// PostgreSQL.
     Postgres(Box<PostgresWriter>),
 }
@@ -204,7 +205,7 @@ impl NotCommitted {
 
 /// Rolls back when it is dropped while it is open.
 pub struct SqliteTransaction<'a> {
-    conn: &'a sea_orm_blocking::DatabaseConnection,
+    conn: &'a rusqlite::Connection,
     open: bool,
 }
 
@@ -218,10 +219,11 @@ impl Transaction<'_> {
     }
 
     /// Runs a statement and gives its rows.
-    pub async fn query(&self, sql: Sql) -> Result<Vec<Record>, Error> {
+    pub async fn query(&self, sql: impl Borrow<Sql>) -> Result<Vec<Record>, Error> {
+        let sql = sql.borrow();
         match self {
             Self::Sqlite(transaction) => sqlite::query(transaction.conn, sql),
-            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.query(&sql).await).await?),
+            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.query(sql).await).await?),
         }
     }
 
@@ -236,10 +238,11 @@ impl Transaction<'_> {
     }
 
     /// Runs a statement and gives the number of rows that it changed.
-    pub async fn run(&self, sql: Sql) -> Result<u64, Error> {
+    pub async fn run(&self, sql: impl Borrow<Sql>) -> Result<u64, Error> {
+        let sql = sql.borrow();
         match self {
             Self::Sqlite(transaction) => sqlite::run(transaction.conn, sql),
-            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.run(&sql).await).await?),
+            Self::Postgres(transaction) => Ok(transaction.ask(async |session| session.run(sql).await).await?),
         }
     }
 

@@ -96,7 +96,8 @@ pub fn headers(id: &str, timestamp_s: i64, body: &[u8], keys: &SigningKeys, cust
 
 /// The headers of a request that is no message: those of the owner alone.
 pub fn custom(custom: &CustomHeaders) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(5 + custom.0.len());
+    // The HTTP client adds its own: with room for those the map does not have to grow.
+    let mut headers = HeaderMap::with_capacity(10 + custom.0.len());
     headers.extend(custom.0.iter().cloned());
     headers
 }

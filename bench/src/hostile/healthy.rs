@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::latency::Latencies;
+use crate::steadiness::Timed;
 
 /// Everything has arrived sooner.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ struct State {
     sent: HashMap<usize, Instant>,
     /// Which receiver has which product.
     received: HashSet<(usize, usize)>,
-    latencies: Latencies,
+    timed: Timed,
     repeated: usize,
 }
 
@@ -74,7 +74,7 @@ impl Healthy {
     }
 
     /// Waits until each has so many products, and takes what was measured since the last time.
-    pub async fn everybody_has(&self, products: usize) -> Result<Latencies> {
+    pub async fn everybody_has(&self, products: usize) -> Result<Timed> {
         let expected = products * self.urls.len();
         let wait = async {
             loop {
@@ -89,7 +89,7 @@ impl Healthy {
         let mut state = self.shared.state.borrow_mut();
         waited.with_context(|| format!("{} of {expected} messages arrive", state.received.len()))?;
         ensure!(state.repeated == 0, "{} messages came twice", state.repeated);
-        Ok(std::mem::take(&mut state.latencies))
+        Ok(std::mem::take(&mut state.timed))
     }
 }
 
@@ -113,7 +113,7 @@ async fn serve(receiver: usize, mut stream: TcpStream, shared: &Shared) -> Resul
             let mut state = shared.state.borrow_mut();
             let sent = *state.sent.get(&number).context("nobody has sent that")?;
             match state.received.insert((receiver, number)) {
-                true => state.latencies.record(at - sent),
+                true => state.timed.add(sent, at - sent),
                 false => state.repeated += 1,
             }
         }

@@ -7,7 +7,8 @@
 //!
 //! Each round measures the healthy ones before and during, on the same server, for the same time; webhooks of hostile
 //! receivers are made anew for each round, for those of the round before have been found out. A server that has just started
-//! grows by itself, as what it has read and written fills its caches: what it grew by before is not counted as harm.
+//! grows by itself, as what it has read and written fills its caches: so it has written enough to fill them, and what it grew
+//! by before is not counted as harm.
 
 mod harm;
 mod healthy;
@@ -32,6 +33,7 @@ use crate::live::stage::{Pace, Stage};
 use crate::place::Place;
 use crate::rounds::Rounds;
 use crate::served::Client;
+use crate::steadiness::{Steadiness, Timed, Watch};
 use crate::table::{Table, thousands};
 use crate::target::Target;
 
@@ -49,6 +51,11 @@ const METADATA: &str = "http://169.254.169.254/latest/meta-data/";
 const SLACK: Duration = Duration::from_secs(1);
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// What is written at first, in mutations of so many: the caches of SQLite hold as much.
+const WRITTEN: usize = 24_000;
+const TOGETHER: usize = 500;
+/// That nobody waits for.
+const OTHER_STOCK: u32 = 2;
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Of what it was.
 const MOST_SLOWER: f64 = 1.5;
@@ -92,6 +99,10 @@ pub async fn run(binary: &Path, place: &Place, args: &HostileArgs) -> Result<(Ta
     ensure!(args.rounds > 0 && args.rate > 0 && args.healthy > 0, "there must be something to measure");
     let timeout = format!("{}s", args.timeout);
     let mut stage = Stage::start(binary, place, &["--webhook-timeout", &timeout]).await?;
+    let mut client = stage.client().await?;
+    for _ in 0..WRITTEN / TOGETHER {
+        write(&mut client, TOGETHER, OTHER_STOCK).await?;
+    }
     let healthy = Healthy::start(args.healthy).await?;
     for url in &healthy.urls {
         register(&mut stage, url, 0, 16).await?;
@@ -116,18 +127,37 @@ struct Watched {
 }
 
 impl Watched {
-    /// Makes products for so long. The 50th and the 99th percentile of the times until the healthy ones have them.
-    async fn pace(&mut self, rate: u64, during: Duration) -> Result<[Millis; 2]> {
+    /// Makes products for so long. The times until the healthy ones have them.
+    async fn pace(&mut self, rate: u64, during: Duration) -> Result<Times> {
+        let watch = Watch::begin()?;
         let (count, _) = self.stage.pace(Pace::new(rate, during), self.healthy.sender()).await?;
         self.sent += count;
-        Ok(self.healthy.everybody_has(self.sent).await?.percentiles([0.5, 0.99]))
+        let timed = self.healthy.everybody_has(self.sent).await?;
+        Ok(Times { timed, steadiness: watch.end()? })
+    }
+}
+
+/// How long messages took to the healthy ones.
+struct Times {
+    timed: Timed,
+    steadiness: Steadiness,
+}
+
+impl Times {
+    /// The 99th percentile of all; and of those while the machine was steady, the 50th and the 99th.
+    fn figures(&self) -> [Millis; 3] {
+        let [all] = self.timed.all().percentiles([0.99]);
+        let [p50, p99] = self.timed.steady(&self.steadiness).percentiles([0.5, 0.99]);
+        [all, p50, p99]
     }
 }
 
 #[derive(Default)]
 struct Figures {
-    before: [Rounds; 2],
-    during: [Rounds; 2],
+    /// See [`Times::figures`].
+    before: [Rounds; 3],
+    during: [Rounds; 3],
+    left_out: [String; 2],
     /// Of the round in which it was most beside what is usual.
     growth_mebibytes: f64,
     usual_mebibytes: f64,
@@ -161,13 +191,15 @@ async fn round(watched: &mut Watched, args: &HostileArgs, figures: &mut Figures)
     });
     let mut volley = watched.stage.client().await?;
     let mut firing = JoinSet::new();
-    firing.spawn_local(async move { fire(&mut volley, each).await });
+    // So many events for each hostile receiver.
+    firing.spawn_local(async move { write(&mut volley, each, HOSTILE_STOCK).await });
     let at = watched.pace(args.rate, during).await?;
     firing.join_next().await.context("a volley was fired")???;
     all_closed(&receivers).await?;
     looking.shutdown().await;
 
-    for (i, (before, during)) in before.into_iter().zip(at).enumerate() {
+    figures.left_out = [&before, &at].map(|times| times.timed.left_out(&times.steadiness));
+    for (i, (before, during)) in before.figures().into_iter().zip(at.figures()).enumerate() {
         figures.before[i].push(before.as_f64());
         figures.during[i].push(during.as_f64());
     }
@@ -198,12 +230,12 @@ impl Growth {
     }
 }
 
-/// So many events for each hostile receiver, in one transaction.
-async fn fire(client: &mut Client, count: usize) -> Result<()> {
+/// Makes so many products in one transaction.
+async fn write(client: &mut Client, count: usize, stock: u32) -> Result<()> {
     let volley: u64 = rand::random();
     let product = |number: usize| {
-        let sku = format!("HOSTILE-{volley:016X}-{number}");
-        json!({"sku": sku, "name": "A thing for bad customers", "price": "12.50", "stock": HOSTILE_STOCK})
+        let sku = format!("VOLLEY-{volley:016X}-{number}");
+        json!({"sku": sku, "name": "A thing for bad customers", "price": "12.50", "stock": stock})
     };
     let items: Vec<Value> = (0..count).map(product).collect();
     client.ask(CREATE_MANY, json!({"input": {"items": items}})).await?;
@@ -234,26 +266,28 @@ impl Figures {
     fn report(&self, place: &Place, args: &HostileArgs) -> (Table, Vec<Target>) {
         let name = place.name();
         let title = format!("hostile receivers, {name}");
-        let mut table = Table::new(&[&title, "p50", "p99", "p99, worst round", "ratio of p99", "MiB more"]);
+        let mut table =
+            Table::new(&[&title, "p99", "steady p50", "p99", "worst round", "ratio", "left out", "MiB more"]);
         let millis = |figure: f64| Millis::from_f64(figure).to_string();
-        let ratio = self.during[1].median() / self.before[1].median();
+        let ratio = self.during[2].median() / self.before[2].median();
         let rows = [("before", &self.before), ("meanwhile", &self.during)];
-        for (when, [p50, p99]) in rows {
+        for ((when, [all, p50, p99]), left_out) in rows.into_iter().zip(&self.left_out) {
             let is_during = when == "meanwhile";
-            let cells = [when.to_owned(), millis(p50.median()), millis(p99.median()), millis(p99.max())];
+            let figures = [all.median(), p50.median(), p99.median(), p99.max()].map(millis);
+            let cells = [when.to_owned()].into_iter().chain(figures);
             let (ratio, grown) = match is_during {
                 true => (format!("{ratio:.2}"), self.growth_mebibytes),
                 false => (String::new(), self.usual_mebibytes),
             };
-            table.row(cells.into_iter().chain([ratio, format!("{grown:.1}")]));
+            table.row(cells.chain([ratio, left_out.clone(), format!("{grown:.1}")]));
         }
         let open = self.open;
         let over = self.longest.saturating_sub(args.timeout());
         let harm_mebibytes = (self.growth_mebibytes - self.usual_mebibytes).max(0.0);
         let targets = vec![
             Target::ratio_at_most(
-                format!("p99 of healthy receivers beside {open} hostile connections, {name}"),
-                millis(self.during[1].median()),
+                format!("p99 of healthy receivers beside {open} hostile connections, steady, {name}"),
+                millis(self.during[2].median()),
                 ratio,
                 MOST_SLOWER,
             ),

@@ -12,6 +12,7 @@ use super::stage::Stage;
 use super::{Report, WebhooksArgs, notice};
 use crate::latency::{Latencies, Millis};
 use crate::place::Place;
+use crate::steadiness::{Timed, Watch};
 use crate::table::{Table, thousands};
 use crate::target::Target;
 
@@ -63,41 +64,45 @@ pub async fn run(binary: &Path, place: &Place, args: &WebhooksArgs) -> Result<Re
         targets.push(Target::under(what, p99, PAGE_LIMIT));
     }
 
+    let watch = Watch::begin()?;
     let (removing, during, removed) = remove(&mut stage, &products).await?;
-    let mut after = Latencies::default();
+    let mut after = Timed::default();
     while after.len() < during.len() {
         after.merge(notice::phase(&stage, &products, args.duration()).await?);
     }
+    let steadiness = watch.end()?;
     stage.stop().await?;
     let title = format!("{}/s mutations while {attempts} attempts are removed, {}", notice::PER_SECOND, place.name());
-    let mut table = Table::new(&[&title, "p50", "p99", "max", "removed/s"]);
+    let mut table = Table::new(&[&title, "p50", "p99", "max", "steady p50", "p99", "max", "left out", "removed/s"]);
     let mut p99s = [Millis::default(); 2];
-    for (nth, (name, latencies)) in [("afterwards", after), ("meanwhile", during)].into_iter().enumerate() {
-        let [p50, p99, max] = latencies.percentiles([0.5, 0.99, 1.0]);
+    for (nth, (name, timed)) in [("afterwards", after), ("meanwhile", during)].into_iter().enumerate() {
+        let all = timed.all().percentiles([0.5, 0.99, 1.0]);
+        let [p50, p99, max] = timed.steady(&steadiness).percentiles([0.5, 0.99, 1.0]);
         p99s[nth] = p99;
-        let figures = [p50, p99, max].map(|figure| figure.to_string());
+        let figures = all.into_iter().chain([p50, p99, max]).map(|figure| figure.to_string());
+        let figures = figures.chain([timed.left_out(&steadiness)]);
         let rate = if nth == 1 { thousands(removed as f64 / removing.as_secs_f64()) } else { String::new() };
         table.row([name.to_owned()].into_iter().chain(figures).chain([rate]));
     }
     let [usual, meanwhile] = p99s;
-    let what = format!("p99 of mutations while attempts are removed, {}", place.name());
+    let what = format!("p99 of mutations while attempts are removed, steady, {}", place.name());
     targets.push(Target::ratio_at_most(what, meanwhile.to_string(), meanwhile.as_f64() / usual.as_f64(), MOST));
     Ok(Report { tables: vec![pages, table], targets })
 }
 
 /// Starts the server again with a retention under which everything is old, and times mutations until all is gone. How long
 /// that took, what they took, and how many deliveries are gone.
-async fn remove(stage: &mut Stage, products: &[String]) -> Result<(Duration, Latencies, usize)> {
+async fn remove(stage: &mut Stage, products: &[String]) -> Result<(Duration, Timed, usize)> {
     sleep(Duration::from_secs(2)).await;
     stage.tandem.kill().await?;
     stage.tandem.start_again_with(&["--webhook-retention", KEPT]).await?;
     let (begun, before) = (Instant::now(), stage.deliveries().await?);
-    let (mut latencies, mut left) = (Latencies::default(), before);
+    let (mut timed, mut left) = (Timed::default(), before);
     while left > 0 {
-        latencies.merge(notice::phase(stage, products, Duration::from_secs(1)).await?);
+        timed.merge(notice::phase(stage, products, Duration::from_secs(1)).await?);
         let now = stage.deliveries().await?;
         ensure!(now < left || now == 0, "{now} deliveries are left, and nothing is removed");
         left = now;
     }
-    Ok((begun.elapsed(), latencies, before))
+    Ok((begun.elapsed(), timed, before))
 }

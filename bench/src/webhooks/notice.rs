@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use super::stage::Stage;
-use crate::latency::Latencies;
+use crate::steadiness::Timed;
 
 const UPDATE: &str = "mutation($input: UpdateProductInput!) { updateProduct(input: $input) { userErrors { code } } }";
 /// Each has a product of its own.
@@ -18,8 +18,8 @@ pub const CLIENTS: usize = 32;
 /// Mutations a second, of all clients.
 pub const PER_SECOND: usize = 1_000;
 
-/// How long each mutation of a phase took.
-pub async fn phase(stage: &Stage, products: &[String], during: Duration) -> Result<Latencies> {
+/// The mutations of a phase.
+pub async fn phase(stage: &Stage, products: &[String], during: Duration) -> Result<Timed> {
     let pause = Duration::from_secs(1) / PER_SECOND as u32;
     let mut ready = Vec::new();
     for product in products {
@@ -29,7 +29,7 @@ pub async fn phase(stage: &Stage, products: &[String], during: Duration) -> Resu
     let mut clients = JoinSet::new();
     for (nth, (mut client, product)) in (0..).zip(ready) {
         clients.spawn_local(async move {
-            let mut latencies = Latencies::default();
+            let mut timed = Timed::default();
             for stock in 0.. {
                 let due = begin + pause * (stock * count + nth);
                 if due >= begin + during {
@@ -37,14 +37,14 @@ pub async fn phase(stage: &Stage, products: &[String], during: Duration) -> Resu
                 }
                 sleep_until(due.into()).await;
                 client.ask(UPDATE, json!({ "input": { "id": product, "patch": { "stock": stock } } })).await?;
-                latencies.record(due.elapsed());
+                timed.ends_now(due);
             }
-            anyhow::Ok(latencies)
+            anyhow::Ok(timed)
         });
     }
-    let mut all = Latencies::default();
-    while let Some(latencies) = clients.join_next().await {
-        all.merge(latencies??);
+    let mut all = Timed::default();
+    while let Some(timed) = clients.join_next().await {
+        all.merge(timed??);
     }
     Ok(all)
 }

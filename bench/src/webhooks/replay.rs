@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::stage::Stage;
 use super::{Report, WebhooksArgs, notice};
-use crate::latency::{Latencies, Millis};
 use crate::place::Place;
 use crate::rounds::Rounds;
+use crate::steadiness::{Steadiness, Timed, Watch};
 use crate::table::{Table, thousands};
 use crate::target::Target;
 
@@ -28,12 +28,11 @@ const MOST: f64 = 1.2;
 /// What was measured while so many messages came.
 #[derive(Default)]
 struct Measured {
-    paused: Rounds,
-    sending: Rounds,
+    paused: Timed,
+    sending: Timed,
     /// Messages a second.
     rate: Rounds,
-    all_paused: Latencies,
-    all_sending: Latencies,
+    steadiness: Steadiness,
 }
 
 /// Measures.
@@ -63,26 +62,38 @@ pub async fn run(binary: &Path, place: &Place, args: &WebhooksArgs) -> Result<Re
     let count = thousands(args.scaled(EVENTS) as f64);
     let title =
         format!("p99 of {}/s mutations beside {count} events at {RATE}/s, {}", notice::PER_SECOND, place.name());
-    let mut table = Table::new(&[&title, "messages/s", "paused", "meanwhile", "ratio", "longest paused", "meanwhile"]);
+    let mut table = Table::new(&[
+        &title,
+        "messages/s",
+        "paused",
+        "meanwhile",
+        "steady paused",
+        "meanwhile",
+        "ratio",
+        "longest paused",
+        "meanwhile",
+        "left out",
+    ]);
     let mut targets = Vec::new();
-    for (name, measured) in [("catching up", caught_up), ("a replay", replayed)] {
-        let ratio = measured.sending.median() / measured.paused.median();
-        let millis = |rounds: &Rounds| Millis::from_f64(rounds.median()).to_string();
-        let (paused, sending) = (millis(&measured.paused), millis(&measured.sending));
-        let [longest_paused] = measured.all_paused.percentiles([1.0]);
-        let [longest] = measured.all_sending.percentiles([1.0]);
-        let cells =
-            [name.to_owned(), thousands(measured.rate.median()), paused, sending.clone(), format!("{ratio:.2}")];
-        table.row(cells.into_iter().chain([longest_paused.to_string(), longest.to_string()]));
-        let what = format!("p99 of mutations beside {name}, {}", place.name());
-        targets.push(Target::ratio_at_most(what, sending, ratio, MOST));
+    for (name, Measured { paused, sending, rate, steadiness }) in [("catching up", caught_up), ("a replay", replayed)] {
+        let all = [&paused, &sending].map(|timed| timed.all().percentiles([0.99])[0]);
+        let steady = [&paused, &sending].map(|timed| timed.steady(&steadiness).percentiles([0.99, 1.0]));
+        let [[usual, longest_usual], [p99, longest]] = steady;
+        let ratio = p99.as_f64() / usual.as_f64();
+        let cells = [name.to_owned(), thousands(rate.median())];
+        let cells = cells.into_iter().chain(all.into_iter().chain([usual, p99]).map(|figure| figure.to_string()));
+        let longest = [longest_usual, longest].map(|figure| figure.to_string());
+        let left_out = sending.left_out(&steadiness);
+        table.row(cells.chain([format!("{ratio:.2}")]).chain(longest).chain([left_out]));
+        let what = format!("p99 of mutations beside {name}, steady, {}", place.name());
+        targets.push(Target::ratio_at_most(what, p99.to_string(), ratio, MOST));
     }
     Ok(Report { tables: vec![table], targets })
 }
 
 /// Lets the webhook go on and pauses it, in turn, until so much has come.
 async fn deliver(stage: &mut Stage, products: &[String], args: &WebhooksArgs, until: usize) -> Result<Measured> {
-    let mut measured = Measured::default();
+    let (mut measured, watch) = (Measured::default(), Watch::begin()?);
     loop {
         stage.update(&json!({ "status": "PAUSED" })).await?;
         let paused = notice::phase(stage, products, args.duration() / 2).await?;
@@ -90,16 +101,14 @@ async fn deliver(stage: &mut Stage, products: &[String], args: &WebhooksArgs, un
         stage.update(&json!({ "status": "ENABLED" })).await?;
         let sending = notice::phase(stage, products, args.duration() / 2).await?;
         let come = stage.receiver.count().await?.messages;
-        let p99 = |latencies: &Latencies| latencies.clone().percentiles([0.99])[0].as_f64();
         // The last part is not full.
         if come < until as u64 || measured.rate.max() == 0.0 {
-            measured.paused.push(p99(&paused));
-            measured.sending.push(p99(&sending));
+            measured.paused.merge(paused);
+            measured.sending.merge(sending);
             measured.rate.push((come - begun) as f64 / (args.duration() / 2).as_secs_f64());
-            measured.all_paused.merge(paused);
-            measured.all_sending.merge(sending);
         }
         if come >= until as u64 {
+            measured.steadiness = watch.end()?;
             return Ok(measured);
         }
     }

@@ -46,7 +46,7 @@ pub struct Summary {
 }
 
 /// Reads one object.
-pub(super) fn object(catalog: &Catalog, shape: &Shape, whole: &Whole) -> Result<Vec<Node>, Error> {
+pub(super) fn object(catalog: &Catalog, shape: &Shape, whole: Whole<'_>) -> Result<Vec<Node>, Error> {
     let mut reader = Reader { catalog, scanner: Scanner::new(whole) };
     let layout = Layout::of_row(reader.scanner.dialect(), catalog, shape);
     reader.object(&layout).filter(|_| reader.scanner.is_at_end()).ok_or_else(|| corrupt(catalog, shape))
@@ -56,9 +56,9 @@ pub(super) fn object(catalog: &Catalog, shape: &Shape, whole: &Whole) -> Result<
 pub(super) fn page(
     catalog: &Catalog,
     list: &List,
-    rows: Option<&Whole>,
+    rows: Option<Whole<'_>>,
     total: Option<i64>,
-    summary: Option<&Whole>,
+    summary: Option<Whole<'_>>,
 ) -> Result<Page, Error> {
     let mut page = Page { total, ..Page::default() };
     if let Some(whole) = summary {

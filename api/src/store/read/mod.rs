@@ -44,7 +44,7 @@ pub async fn one(
     let sql = statement::one(database.dialect(), catalog, shape, filter);
     let Some(record) = database.look_up(sql).await? else { return Ok(None) };
     let whole = record.whole(1)?.ok_or_else(|| Error::Corrupt("a row has no parts".to_owned()))?;
-    let nodes = decode::object(catalog, shape, &whole)?;
+    let nodes = decode::object(catalog, shape, whole)?;
     Ok(Some((nodes, Position::new(record.need_int(0)?)?)))
 }
 
@@ -53,7 +53,7 @@ pub async fn list(database: &Database, catalog: &Catalog, list: &List, parent: O
     let records = database.query_shared(statement::list(database.dialect(), catalog, list, parent)).await?;
     let record = records.first().ok_or_else(|| Error::Corrupt("a list gave no row".to_owned()))?;
     let (rows, total, summary) = (record.whole(1)?, record.int(2)?, record.whole(3)?);
-    let mut page = decode::page(catalog, list, rows.as_ref(), total, summary.as_ref())?;
+    let mut page = decode::page(catalog, list, rows, total, summary)?;
     page.position = Some(Position::new(record.need_int(0)?)?);
     Ok(page)
 }

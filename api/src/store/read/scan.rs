@@ -27,7 +27,7 @@ pub(super) enum Rows {
 }
 
 impl<'t> Scanner<'t> {
-    pub(super) fn new(whole: &'t Whole) -> Self {
+    pub(super) fn new(whole: Whole<'t>) -> Self {
         match whole {
             Whole::Text(text) => Self::Text(text),
             Whole::Packed(bytes) => Self::Packed(bytes),

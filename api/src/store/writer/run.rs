@@ -80,13 +80,13 @@ pub(super) async fn run_job(
 async fn run_statements(transaction: &Transaction<'_>, statements: &[Sql]) -> Result<Vec<u64>, database::Error> {
     let mut changed = Vec::with_capacity(statements.len());
     for sql in statements {
-        changed.push(transaction.run(sql.clone()).await?);
+        changed.push(transaction.run(sql).await?);
     }
     Ok(changed)
 }
 
 async fn run_row(transaction: &Transaction<'_>, write: &RowWrite) -> Result<Option<String>, database::Error> {
-    transaction.query(write.sql.clone()).await?.first().map(write.encode).transpose()
+    transaction.query(&write.sql).await?.first().map(write.encode).transpose()
 }
 
 async fn run_mutation(
