@@ -141,8 +141,8 @@ impl Timed {
 
     /// The share that is no part of [`Timed::steady`], for people.
     pub fn left_out(&self, steadiness: &Steadiness) -> String {
-        let all = self.len().max(1);
-        format!("{:.0}%", (all - self.steady(steadiness).len().min(all)) as f64 / all as f64 * 100.0)
+        let left_out = self.len() - self.steady(steadiness).len();
+        format!("{:.0}%", left_out as f64 / self.len().max(1) as f64 * 100.0)
     }
 }
 
