@@ -82,6 +82,17 @@ impl Sql {
         (self.text, self.parameters.into_iter().map(value).collect())
     }
 
+    /// A statement that tells how the database runs this one.
+    #[cfg(test)]
+    fn explained(mut self) -> Self {
+        let explain = match self.dialect {
+            Dialect::Sqlite => "EXPLAIN QUERY PLAN ",
+            Dialect::Postgres => "EXPLAIN ",
+        };
+        self.text.insert_str(0, explain);
+        self
+    }
+
     /// What stands for its placeholders.
     pub(super) fn parameters(&self) -> &[Parameter] {
         &self.parameters
@@ -192,5 +203,18 @@ pub fn postgres_list(ty: &FieldType) -> &'static str {
     match ty {
         FieldType::ScalarList(Scalar::Json) => "json",
         _ => "jsonb",
+    }
+}
+
+#[cfg(test)]
+impl super::Database {
+    /// How the database runs a statement, a step on each line.
+    pub(crate) async fn explain(&self, sql: Sql) -> String {
+        let column = match self.dialect() {
+            Dialect::Sqlite => 3,
+            Dialect::Postgres => 0,
+        };
+        let records = self.query(sql.explained()).await.expect("a sound statement can be explained");
+        records.iter().map(|record| record.need_text(column).expect("steps are texts") + "\n").collect()
     }
 }

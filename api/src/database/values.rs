@@ -1,7 +1,8 @@
 //! A table of values within a statement: what several rows are written from, or matched with.
 //!
 //! On PostgreSQL it is an array for each column, so one text serves any number of rows and its plan is kept. On SQLite it
-//! is a list of rows, whose text depends on their number: whoever has many cuts them into a few sizes.
+//! is a list of rows, whose text depends on their number: whoever has many cuts them into a few sizes. It has a limit, for
+//! otherwise SQLite takes it for a large table, and may go through a really large one to look each of its rows up in this.
 
 use sea_orm::Value;
 use uuid::Uuid;
@@ -81,15 +82,17 @@ impl Sql {
     pub fn push_table<const N: usize>(&mut self, elements: [Element; N], rows: impl Iterator<Item = [Cell; N]>) {
         match self.dialect() {
             Dialect::Sqlite => {
-                self.push("(VALUES ");
+                let mut count = 0_usize;
+                self.push("(SELECT * FROM (VALUES ");
                 self.list(", ", rows, |sql, row| {
+                    count += 1;
                     sql.push("(");
                     sql.list(", ", row, |sql, cell| {
                         sql.bind(cell);
                     });
                     sql.push(")");
                 });
-                self.push(") AS v");
+                self.push(") LIMIT ").push(&count.to_string()).push(") AS v");
             }
             Dialect::Postgres => {
                 let mut columns = elements.map(|element| Column::new(element, rows.size_hint().0));

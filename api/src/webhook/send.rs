@@ -168,7 +168,8 @@ fn client(guard: &Guard, scheme: Scheme) -> Result<Client, reqwest::Error> {
         .https_only(scheme == Scheme::Https)
         .http1_only()
         .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
+        // With none at all, requests are not copied to be sent again.
+        .retry(reqwest::retry::never().max_retries_per_request(0))
         .referer(false)
         .no_proxy()
         .dns_resolver(guard.resolver(scheme))

@@ -1,8 +1,8 @@
 //! The statements of one commit, for several webhooks at once.
 //!
 //! However many webhooks and outcomes there are, there is a statement for each kind of row; on SQLite, for each
-//! [`CHUNK_SIZES`] of rows. Each row that is written is joined to its webhook's row as this process holds it, so a batch whose lease is lost
-//! writes nothing, whatever the others do.
+//! [`CHUNK_SIZES`] of rows. Each row that is written is joined to its webhook's row as this process holds it, so a batch
+//! whose lease is lost writes nothing, whatever the others do.
 
 use sea_orm::ActiveEnum;
 use uuid::Uuid;

@@ -74,21 +74,8 @@ fn term(field: FieldId) -> OrderTerm {
 
 /// How the database runs the list, a step on each line.
 async fn explain(app: &TestApp, catalog: &Catalog, list: &List) -> String {
-    let dialect = app.parts.database.dialect();
-    let (text, values) = statement::list(dialect, catalog, list, None).into_parts();
-    let mut sql = Sql::new(dialect);
-    match dialect {
-        Dialect::Sqlite => sql.push("EXPLAIN QUERY PLAN "),
-        Dialect::Postgres => sql.push("EXPLAIN "),
-    };
-    let mut parts = text.split(if dialect == Dialect::Sqlite { "?" } else { "$" });
-    sql.push(parts.next().unwrap());
-    for (part, value) in parts.zip(values) {
-        sql.bind(value).push(part.trim_start_matches(|c: char| c.is_ascii_digit()));
-    }
-    let column = if dialect == Dialect::Sqlite { 3 } else { 0 };
-    let records = app.parts.database.query(sql).await.unwrap();
-    records.iter().map(|record| record.need_text(column).unwrap() + "\n").collect()
+    let database = &app.parts.database;
+    database.explain(statement::list(database.dialect(), catalog, list, None)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

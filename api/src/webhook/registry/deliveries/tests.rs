@@ -36,24 +36,6 @@ async fn fill(fixture: &Fixture) {
     fixture.query(analyze).await;
 }
 
-/// How the database runs a statement, a step on each line.
-async fn explain(fixture: &Fixture, sql: Sql) -> String {
-    let dialect = fixture.database.dialect();
-    let (text, values) = sql.into_parts();
-    let (mark, column, explain) = match dialect {
-        Dialect::Sqlite => ("?", 3, "EXPLAIN QUERY PLAN "),
-        Dialect::Postgres => ("$", 0, "EXPLAIN "),
-    };
-    let mut sql = Sql::text(dialect, explain);
-    let mut parts = text.split(mark);
-    sql.push(parts.next().unwrap());
-    for (part, value) in parts.zip(values) {
-        sql.bind(value).push(part.trim_start_matches(|c: char| c.is_ascii_digit()));
-    }
-    let records = fixture.database.query(sql).await.unwrap();
-    records.iter().map(|record| record.need_text(column).unwrap() + "\n").collect()
-}
-
 async fn pages_are_read_from_an_index(fixture: &mut Fixture) {
     let receiver = Receiver::start().await;
     let webhook = fixture.create(&receiver, "all", 1).await;
@@ -70,7 +52,7 @@ async fn pages_are_read_from_an_index(fixture: &mut Fixture) {
     for (filter, index) in filters {
         for before in [None, Some(DeliveryId(Uuid::from_u128(700)))] {
             let sql = fixture.registry.select_page(&fixture.owner, webhook.id, &filter, before, 50);
-            let plan = explain(fixture, sql).await;
+            let plan = fixture.database.explain(sql).await;
             assert!(plan.contains(index), "{filter:?} {before:?}\n{plan}");
             let is_sorted = plan.contains("TEMP B-TREE") || plan.contains("Sort");
             let is_scanned = plan.contains("SCAN d") || plan.contains("Seq Scan on tandem_delivery");
