@@ -1,7 +1,8 @@
 //! Threads of their own, for work that may want every processor for a long time.
 //!
 //! A runtime has one queue for all of its tasks: with thousands of deliveries in it, each step of a request waits behind
-//! them. Between threads the system shares the processors fairly. So webhooks are sent by a runtime of their own.
+//! them. Between threads the system shares the processors. So webhooks are sent by a runtime of their own, whose threads stand
+//! back a little: somebody waits for the answer to a request.
 
 use std::future::Future;
 use std::io;
@@ -9,6 +10,10 @@ use std::io;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
+
+/// How far the threads stand back, in the system's own measure: of a processor that others want as well they get a quarter.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 
 /// Runs `work` on a runtime of its own, with a thread for each processor. What is given resolves when it has ended; not if
 /// it has panicked, which is logged.
@@ -26,10 +31,11 @@ pub(super) fn spawn<F>(
 where
     F: Future<Output = ()>,
 {
-    let runtime = Builder::new_multi_thread().enable_all().thread_name(name).build()?;
+    let runtime = Builder::new_multi_thread().enable_all().thread_name(name).on_thread_start(stand_back).build()?;
     let (ended, ending) = oneshot::channel();
     let (alive, mut over) = oneshot::channel::<()>();
     let run = move || {
+        stand_back();
         runtime.block_on(async move {
             tokio::select! {
                 () = async { work().await } => {}
@@ -53,6 +59,14 @@ where
             std::future::pending::<()>().await;
         }
     })
+}
+
+/// Lets the threads of others go first. Only Linux gives each thread a niceness of its own.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "a thread cannot stand back");
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +102,21 @@ mod tests {
             }
         })
         .await;
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn its_threads_stand_back() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let (tasks, (say, said)) = (TaskTracker::new(), oneshot::channel());
+        let work = move || async move {
+            let of_a_worker = tokio::spawn(async move { niceness() }).await.unwrap();
+            let _ = say.send([niceness(), of_a_worker]);
+        };
+        let usual = niceness();
+        soon(spawn("back", work, &tasks).unwrap()).await;
+        assert_eq!(soon(said).await.unwrap(), [NICENESS; 2]);
+        assert_eq!(niceness(), usual);
     }
 
     #[test]
