@@ -70,7 +70,7 @@ async fn kills_repeat_only_what_was_not_recorded(case: &Case) {
     }
     let mut repeated = Vec::new();
     for hook in &mut hooks {
-        repeated.push(hook.finish(&written).await);
+        repeated.push(hook.finish(case, &written).await);
     }
     let (total, most) = (repeated.iter().map(|(total, _)| total).sum::<usize>(), repeated.iter().map(|(_, most)| most));
     eprintln!(
@@ -151,11 +151,17 @@ impl Hook {
 
     /// Fails unless it got all that was written, and nothing else. How many messages came again, and how many in the life of
     /// one server.
-    async fn finish(&mut self, written: &HashSet<String>) -> (usize, usize) {
+    async fn finish(&mut self, case: &Case, written: &HashSet<String>) -> (usize, usize) {
         // After many kills a slow receiver has much before it: it may take its time as long as more comes.
+        let (mut count, mut since) = (self.receiver.count(), Instant::now());
         while !self.has_all(written) {
-            let before = self.receiver.count();
-            wait::until("everything arrives", async || (self.receiver.count() > before).then_some(())).await;
+            if self.receiver.count() > count {
+                (count, since) = (self.receiver.count(), Instant::now());
+            }
+            if since.elapsed() > wait::DEADLINE {
+                panic!("nothing comes any more:\n{}", waiting(case).await.join("\n"));
+            }
+            self.receiver.requests_before(count + 1, Instant::now() + Duration::from_secs(1)).await;
         }
         self.take();
         self.receiver.assert_stable();
@@ -214,4 +220,25 @@ async fn recorded(case: &Case) -> HashMap<String, HashSet<i64>> {
     }
     database.close().await.expect("a connection without open work closes");
     found
+}
+
+/// What the database says of the webhooks, and of the deliveries that wait, for people.
+async fn waiting(case: &Case) -> Vec<String> {
+    let database = Database::connect(case.database_url()).await.expect("the database is there");
+    let backend = database.get_database_backend();
+    let mut told = Vec::new();
+    for sql in [
+        "SELECT 'head ' || position FROM tandem_head",
+        "SELECT url || ' ' || status || ' position ' || position || ' sequence ' || sequence || ' failures ' || failures || \
+         ' attempts ' || attempts || ' ' || COALESCE(last_error_message, '') FROM tandem_webhook",
+        "SELECT w.url || ' waits ' || d.position || ' attempts ' || d.attempts || ' due ' || COALESCE(d.next_attempt_at, 0) || \
+         ' updated ' || d.updated_at FROM tandem_delivery AS d JOIN tandem_webhook AS w ON w.id = d.webhook_id \
+         WHERE d.status <> 'SUCCEEDED'",
+        "SELECT w.url || ' lacks ' || e.position FROM tandem_webhook AS w, tandem_event AS e WHERE e.position <= w.position \
+         AND NOT EXISTS (SELECT 1 FROM tandem_delivery AS d WHERE d.webhook_id = w.id AND d.position = e.position)",
+    ] {
+        let rows = database.query_all_raw(Statement::from_string(backend, sql)).await.expect("the tables are there");
+        told.extend(rows.iter().filter_map(|row| row.try_get_by_index::<String>(0).ok()).take(40));
+    }
+    told
 }
