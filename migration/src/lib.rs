@@ -17,6 +17,7 @@ mod m2026_05_sending;
 mod m2026_06_operations;
 mod m2026_07_event_statistics;
 mod m2026_08_first_attempts;
+mod m2026_09_delivery_index;
 
 /// Brings Tandem's own tables up to date.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m2026_06_operations::Migration),
             Box::new(m2026_07_event_statistics::Migration),
             Box::new(m2026_08_first_attempts::Migration),
+            Box::new(m2026_09_delivery_index::Migration),
         ]
     }
 

@@ -48,7 +48,7 @@ pub enum Error {
     Vault(#[from] vault::Error),
     /// The client that sends to webhooks could not be made.
     #[error("the HTTP client of webhooks cannot be made: {0}")]
-    Sender(#[from] reqwest::Error),
+    Sender(#[source] std::io::Error),
     /// The threads that send webhooks cannot be started.
     #[error("the threads that send webhooks cannot be started: {0}")]
     Threads(#[from] std::io::Error),
@@ -122,12 +122,11 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
     // What is in its queue is finished, even if the clients that asked for it are gone.
     tasks.spawn(writer_ended);
     let retention = Retention::new(database.clone(), writer.clone(), options.retention, shutdown.clone());
-    tasks.spawn(retention.run());
     let metrics = Metrics::default();
     let vault = vault::unlock(&options.encryption, &database, &writer).await?;
     let (guard, wake) = (Guard::new(options.webhook_allow), Wake::default());
     let replays = Arc::new(Notify::new());
-    let sender = Sender::new(guard.clone())?;
+    let sender = Sender::new(guard.clone()).map_err(Error::Sender)?;
     let engine = Engine::new(EngineParts {
         catalog: Arc::clone(&catalog),
         database: database.clone(),
@@ -151,7 +150,6 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         wake: wake.clone(),
         replays,
     });
-    tasks.spawn(replayer.run(shutdown.clone()));
     let verifier = Verifier::new(
         engine.registry().clone(),
         sender.clone(),
@@ -160,7 +158,6 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         options.webhook_schedule.clone(),
         options.webhook_timeout,
     );
-    tasks.spawn(verifier.run(shutdown.clone()));
     let (follower, stop) = (engine.clone(), log_stop.clone());
     tasks.spawn(async move { follower.follow(stop).await });
     let settings = dispatcher::Settings {
@@ -179,8 +176,14 @@ pub async fn open(options: Options, shutdown: &CancellationToken, tasks: &TaskTr
         clock: Clock::read(&database).await?,
         metrics: metrics.clone(),
     };
-    let stop = shutdown.clone();
-    let dispatched = threads::spawn("webhooks", move || Dispatcher::new(parts, settings).run(stop), tasks)?;
+    let (stop, tracked) = (shutdown.clone(), tasks.clone());
+    let work = move || {
+        tracked.spawn(retention.run());
+        tracked.spawn(replayer.run(stop.clone()));
+        tracked.spawn(verifier.run(stop.clone()));
+        Dispatcher::new(parts, settings).run(stop)
+    };
+    let dispatched = threads::spawn("webhooks", work, tasks)?;
     tasks.spawn(async move {
         dispatched.await;
         log_stop.cancel();

@@ -1,8 +1,8 @@
 //! Threads of their own, for work that may want every processor for a long time.
 //!
 //! A runtime has one queue for all of its tasks: with thousands of deliveries in it, each step of a request waits behind
-//! them. Between threads the system shares the processors. So webhooks are sent by a runtime of their own, whose threads stand
-//! back a little: somebody waits for the answer to a request.
+//! them. Between threads the system shares the processors. So webhooks are sent, replayed and removed by a runtime of their
+//! own, whose threads stand back: somebody waits for the answer to a request.
 
 use std::future::Future;
 use std::io;
@@ -11,9 +11,9 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-/// How far the threads stand back, in the system's own measure: of a processor that others want as well they get a quarter.
+/// How far the threads stand back, in the system's own measure: of a processor that others want as well they get a tenth.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Runs `work` on a runtime of its own, with a thread for each processor. What is given resolves when it has ended; not if
 /// it has panicked, which is logged.

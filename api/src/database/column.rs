@@ -82,6 +82,16 @@ impl Column {
         Self { element, count: 0, has_null: false, bytes: Vec::with_capacity(count * (value_bytes + 4)) }
     }
 
+    /// Makes room for texts that have so many bytes together.
+    pub fn reserve(&mut self, text_bytes: usize) {
+        self.bytes.reserve(text_bytes);
+    }
+
+    /// How many bytes the values have.
+    pub(super) fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The type of the array.
     pub(super) fn ty(&self) -> &'static str {
         self.element.array()

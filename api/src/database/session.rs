@@ -17,6 +17,9 @@ use super::sql::{Parameter, Sql};
 /// How long a connection may take to be made, in which a server that is just starting may come up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a parameter takes besides the bytes of a text or of a column.
+const SHORT_BYTES: usize = 48;
+
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,13 @@ fn is_starting(error: &sqlx::Error) -> bool {
 
 fn arguments(sql: &Sql) -> Result<PgArguments, sqlx::Error> {
     let mut arguments = PgArguments::default();
+    // Once, for all that may be long: a buffer that grows takes twice the room.
+    let long = sql.parameters().iter().map(|parameter| match parameter {
+        Parameter::Column(column) => column.len_bytes(),
+        Parameter::Value(Value::String(Some(text))) => text.len(),
+        Parameter::Value(_) => 0,
+    });
+    arguments.reserve(sql.parameters().len(), long.sum::<usize>() + SHORT_BYTES * sql.parameters().len());
     for parameter in sql.parameters() {
         let added = match parameter {
             Parameter::Column(column) => arguments.add(column),

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use super::egress::Blocked;
+use super::egress::{Blocked, ResolveError};
 
 /// The kinds of failure of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,23 +108,29 @@ impl AttemptError {
         }
     }
 
-    /// Reads the chain of causes of a request that got no status.
-    pub(super) fn of_request(error: &reqwest::Error, is_tls: bool) -> Self {
-        let causes = || std::iter::successors(error.source(), |e| (**e).source());
-        if causes().any(|e| e.is::<Blocked>()) {
-            return Self::blocked();
+    /// Reads the chain of causes of a connection that was not made.
+    pub(super) fn of_connecting(error: &(dyn StdError + 'static), is_tls: bool) -> Self {
+        let causes = || std::iter::successors(Some(error), |e| (**e).source());
+        match causes().find_map(|e| e.downcast_ref::<ResolveError>()) {
+            Some(ResolveError::Blocked(_)) => return Self::blocked(),
+            Some(unknown @ ResolveError::Unknown(_)) => return Self::new(ErrorCode::Dns, unknown.to_string()),
+            None => {}
         }
-        if error.is_dns() {
-            return Self::new(ErrorCode::Dns, "the name of the host does not resolve");
-        }
-        let io = causes().find_map(|e| e.downcast_ref::<io::Error>()).map(innermost);
-        match io {
+        match causes().find_map(|e| e.downcast_ref::<io::Error>()).map(innermost) {
             // rustls hands its errors on as invalid data. They speak of certificates, not of addresses.
-            Some(io) if error.is_connect() && io.kind() == io::ErrorKind::InvalidData => {
+            Some(io) if io.kind() == io::ErrorKind::InvalidData => {
                 Self::new(ErrorCode::Tls, format!("TLS failed: {io}"))
             }
-            Some(io) => Self::of_io(io.kind(), is_tls && error.is_connect()),
-            None if error.is_connect() => Self::new(ErrorCode::Connect, "no connection could be made"),
+            Some(io) => Self::of_io(io.kind(), is_tls),
+            None => Self::new(ErrorCode::Connect, "no connection could be made"),
+        }
+    }
+
+    /// Reads the chain of causes of a request that got no status over a connection that was there.
+    pub(super) fn of_exchange(error: &hyper::Error) -> Self {
+        let mut causes = std::iter::successors(error.source(), |e| (**e).source());
+        match causes.find_map(|e| e.downcast_ref::<io::Error>()) {
+            Some(io) => Self::of_io(innermost(io).kind(), false),
             None => Self::new(
                 ErrorCode::Protocol,
                 "the answer was no valid HTTP, or the connection was closed before there was one",

@@ -134,6 +134,13 @@ pub struct Outcome {
     pub verdict: Verdict,
 }
 
+impl Outcome {
+    /// Whether the body is kept: as long as it may be sent again.
+    fn keeps_body(&self) -> bool {
+        self.verdict != Verdict::Succeeded
+    }
+}
+
 /// What commits together.
 #[derive(Debug)]
 pub struct Batch {

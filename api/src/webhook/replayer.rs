@@ -32,9 +32,9 @@ use crate::log::{self, Hub};
 use crate::store::turn::Turn;
 use crate::store::writer::Writer;
 
-/// Deliveries that one step puts in line. A mutation waits for one step at most; but a step waits for reads and a commit of
-/// its own, so with fewer a replay would not keep up with the rate of its webhook while much is written.
-const STEP: usize = 64;
+/// Deliveries that one step puts in line; it makes batches full. A mutation waits for one step at most; but a step waits for reads and a commit of
+/// its own, so with a few only a replay would not keep up with the rate of its webhook while much is written.
+const STEP: usize = 16;
 /// Events that one step looks at, of which its webhook's document may select few.
 const MAX_EVENTS: usize = 256;
 /// Deliveries that one replay puts in line before it is the turn of the next one.
@@ -216,9 +216,10 @@ impl Replayer {
         };
         let (mut last, mut looked_at) = (job.position, 0);
         let (mut rows, mut batches) = (Vec::new(), Batches::new(target.batching));
-        while rows.len() < STEP && looked_at < MAX_EVENTS && last < job.until {
+        let most = deliveries_of_a_step(target.batching);
+        while rows.len() < most && looked_at < MAX_EVENTS && last < job.until {
             // Where few are selected more are read at a time.
-            let count = (STEP - rows.len()).max(looked_at);
+            let count = (most - rows.len()).max(looked_at);
             let mut events = match self.parts.hub.after(last, count).await {
                 Ok(events) => events,
                 Err(log::Error::Expired) => {
@@ -253,7 +254,7 @@ impl Replayer {
                     body,
                     batch,
                 });
-                if rows.len() == STEP {
+                if rows.len() == most {
                     break;
                 }
             }
@@ -269,6 +270,12 @@ impl Replayer {
         }
         Ok(self.commit(job, statements).await?.then_some(progress))
     }
+}
+
+/// How many deliveries a step puts in line: some batches, if its webhook wants several events in one request.
+fn deliveries_of_a_step(batching: Option<Batching>) -> usize {
+    let batch = batching.map_or(1, |batching| batching.max_events);
+    batch * (STEP / batch).max(1)
 }
 
 /// Groups what a step puts in line as its webhook wants several events in one request.

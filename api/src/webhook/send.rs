@@ -4,36 +4,44 @@
 //! nothing is decompressed; at most [`MAX_RESPONSE_BYTES`] of the answer are read and kept; a 2xx status is success whatever
 //! becomes of the body after it.
 //!
-//! What a connection costs while it waits is hyper's: about 35 KiB, and up to [`MAX_HEAD_BYTES`] of a head that does not end.
+//!
+//! - `connection`: one connection, driven by who waits for it
+//! - `pool`: those that wait for their next request
+//! - `answer`: what is kept of answers
 
 mod answer;
+mod connection;
+mod pool;
 
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Client, Response, Url, redirect};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use self::answer::Answers;
 pub use self::answer::{Answer, MAX_RESPONSE_BYTES};
-use super::egress::{Guard, Scheme};
+use self::connection::{Connection, Connector};
+use self::pool::Pool;
+use super::egress::{Destination, Guard};
 use super::failure::AttemptError;
 use super::retry::parse_retry_after;
 
-/// A head that is longer ends the request. hyper says so, and reqwest offers no way to say otherwise.
-pub const MAX_HEAD_BYTES: usize = 400 * 1024;
-/// Common servers close idle connections after 5 s; a request that meets a closing connection is lost and retried.
-const IDLE_CONNECTION_TIMEOUT: Duration = Duration::from_secs(4);
-/// As many as one webhook may have in flight. They are kept by host, and each leads to the address that was checked when it
-/// was made.
-const MAX_IDLE_CONNECTIONS_PER_HOST: usize = 256;
+/// A head of an answer that is longer ends the request.
+pub const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("Tandem/", env!("CARGO_PKG_VERSION")));
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
 pub struct Outbound {
     /// Where to.
-    pub url: Url,
+    pub to: Arc<Destination>,
     /// All headers, signature and custom ones included.
     pub headers: HeaderMap,
     /// The body.
@@ -77,18 +85,19 @@ impl Attempt {
 #[derive(Debug, Clone)]
 pub struct Sender {
     guard: Guard,
-    https: Client,
-    http: Client,
+    connector: Connector,
+    pool: Pool,
     answers: Answers,
 }
 
 impl Sender {
     /// A client whose connections obey the guard.
-    pub fn new(guard: Guard) -> Result<Self, reqwest::Error> {
-        // A resolver does not see the scheme, and other addresses are open to http than to https: hence two clients.
-        let https = client(&guard, Scheme::Https)?;
-        let http = client(&guard, Scheme::Http)?;
-        Ok(Self { guard, https, http, answers: Answers::default() })
+    ///
+    /// # Errors
+    /// If the system's certificates cannot be used.
+    pub fn new(guard: Guard) -> io::Result<Self> {
+        let connector = Connector::new(&guard)?;
+        Ok(Self { guard, connector, pool: Pool::default(), answers: Answers::default() })
     }
 
     /// The guard that it obeys.
@@ -110,8 +119,15 @@ impl Sender {
             retry_after: None,
         };
         let deadline = start + outbound.timeout;
-        match self.request(Method::POST, outbound, deadline).await {
-            Ok(response) => self.read(response, deadline, &mut attempt).await,
+        let to = Arc::clone(&outbound.to);
+        let timeout = outbound.timeout;
+        match timeout_at(deadline, self.request(Method::POST, outbound)).await.unwrap_or_else(|_| late(timeout)) {
+            Ok((mut connection, response)) => {
+                attempt.address = connection.address().map(|address| address.to_string());
+                let reading = self.read(response, deadline, &mut attempt);
+                connection.drive(reading).await;
+                self.pool.put(&to, connection).await;
+            }
             Err(error) => attempt.error = Some(error),
         }
         attempt.duration_ms = start.elapsed().as_millis().try_into().unwrap_or(u32::MAX);
@@ -124,59 +140,62 @@ impl Sender {
     /// If there is no answer.
     pub async fn options(&self, outbound: &Outbound) -> Result<(StatusCode, HeaderMap), AttemptError> {
         let outbound = Outbound { body: Bytes::new(), ..outbound.clone() };
-        let deadline = Instant::now() + outbound.timeout;
-        let response = self.request(Method::OPTIONS, outbound, deadline).await?;
-        Ok((response.status(), response.headers().clone()))
+        let (timeout, deadline) = (outbound.timeout, Instant::now() + outbound.timeout);
+        let response = timeout_at(deadline, self.request(Method::OPTIONS, outbound)).await;
+        let (_, response) = response.unwrap_or_else(|_| late(timeout))?;
+        let (head, _) = response.into_parts();
+        Ok((head.status, head.headers))
     }
 
-    async fn request(&self, method: Method, outbound: Outbound, deadline: Instant) -> Result<Response, AttemptError> {
-        self.guard.check_literal(&outbound.url).map_err(|_| AttemptError::blocked())?;
-        let scheme = Scheme::of(&outbound.url).ok_or_else(AttemptError::blocked)?;
-        let client = match scheme {
-            Scheme::Https => &self.https,
-            Scheme::Http => &self.http,
-        };
-        // A builder would look through all of it again.
-        let mut request = reqwest::Request::new(method, outbound.url);
+    async fn request(
+        &self,
+        method: Method,
+        outbound: Outbound,
+    ) -> Result<(Connection, Response<Incoming>), AttemptError> {
+        let to = &outbound.to;
+        self.guard.check_literal(to).map_err(|_| AttemptError::blocked())?;
+        let mut request = Request::new(Full::new(outbound.body));
+        *request.method_mut() = method;
+        *request.uri_mut() = to.path().clone();
         *request.headers_mut() = outbound.headers;
-        *request.body_mut() = Some(outbound.body.into());
-        match timeout_at(deadline, client.execute(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(AttemptError::of_request(&error, scheme == Scheme::Https)),
-            Err(_) => Err(AttemptError::timeout(outbound.timeout)),
+        for (name, value) in [(header::HOST, to.host()), (header::USER_AGENT, &USER_AGENT), (header::ACCEPT, &ANYTHING)]
+        {
+            request.headers_mut().insert(name, value.clone());
+        }
+        while let Some(mut connection) = self.pool.take(to).await {
+            match connection.request(request).await {
+                Ok(response) => return Ok((connection, response)),
+                // The receiver has left in this very moment, and has got nothing.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(AttemptError::of_exchange(error.error())),
+                },
+            }
+        }
+        // In a box of its own, which is gone when it is there: connecting takes more room than waiting for an answer.
+        let mut connection = Box::pin(self.connector.connect(to)).await?;
+        match connection.request(request).await {
+            Ok(response) => Ok((connection, response)),
+            Err(error) => Err(AttemptError::of_exchange(error.error())),
         }
     }
 
     /// The status decides; what follows is kept for the owner to see, as far as it arrives in time.
-    async fn read(&self, mut response: Response, deadline: Instant, attempt: &mut Attempt) {
-        let status: StatusCode = response.status();
+    async fn read(&self, response: Response<Incoming>, deadline: Instant, attempt: &mut Attempt) {
+        let status = response.status();
         attempt.status_code = Some(status.as_u16());
-        attempt.address = response.remote_addr().map(|address| address.to_string());
         attempt.error = AttemptError::of_status(status);
         if attempt.error.is_some() {
             attempt.retry_after = retry_after(response.headers());
         }
-        // There may be much of them, and the body may be waited for until the deadline.
-        *response.headers_mut() = HeaderMap::new();
-        attempt.response_body = Some(self.answers.read(&mut response, deadline).await);
+        // The headers go: there may be much of them, and the body may be waited for until the deadline.
+        let mut body = response.into_body();
+        attempt.response_body = Some(self.answers.read(&mut body, deadline).await);
     }
 }
 
-fn client(guard: &Guard, scheme: Scheme) -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .user_agent(concat!("Tandem/", env!("CARGO_PKG_VERSION")))
-        .https_only(scheme == Scheme::Https)
-        .http1_only()
-        .redirect(redirect::Policy::none())
-        // With none at all, requests are not copied to be sent again.
-        .retry(reqwest::retry::never().max_retries_per_request(0))
-        .referer(false)
-        .no_proxy()
-        .dns_resolver(guard.resolver(scheme))
-        .tcp_nodelay(true)
-        .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)
-        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS_PER_HOST)
-        .build()
+fn late<T>(timeout: Duration) -> Result<T, AttemptError> {
+    Err(AttemptError::timeout(timeout))
 }
 
 /// What the receiver asks for. It says a date by its own clock, so that is the one to count from.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use entity::EventId;
 use entity::webhook::Ordering;
 use http::HeaderValue;
-use reqwest::Url;
 
 use super::batch::{self, Batching};
+use super::egress::{Destination, InvalidDestination};
 use super::group::{Group, Groups};
 use super::keys::SigningKeys;
 use super::ledger::Job;
@@ -25,7 +25,7 @@ use crate::log::Event;
 
 /// Where and how the messages of a webhook are sent. Immutable: a change of the webhook makes a new one.
 pub struct Target {
-    url: Url,
+    to: Arc<Destination>,
     headers: CustomHeaders,
     keys: SigningKeys,
     /// Of the sender, for a receiver that has allowed it.
@@ -88,7 +88,7 @@ impl Target {
         })?;
         let sending = &webhook.sending;
         Ok(Self {
-            url: webhook.url.parse().map_err(|_| TargetError::Invalid("the URL is no longer valid".to_owned()))?,
+            to: Arc::new(webhook.url.parse().map_err(|e: InvalidDestination| TargetError::Invalid(e.to_string()))?),
             headers: webhook.headers.open(vault, webhook.id)?,
             keys: webhook.keys.open(vault, webhook.id)?,
             origin: webhook.verified_at.map(|_| origin.clone()),
@@ -135,6 +135,6 @@ impl Target {
         if let Some(origin) = &self.origin {
             headers.insert(REQUEST_ORIGIN, origin.clone());
         }
-        Outbound { url: self.url.clone(), headers, body, timeout }
+        Outbound { to: Arc::clone(&self.to), headers, body, timeout }
     }
 }

@@ -25,9 +25,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use uuid::Uuid;
 
 use super::Webhook;
+use super::egress::InvalidDestination;
 use super::message::{self, CustomHeaders};
 use super::registry::Registry;
 use super::registry::confirmation::{Answer, Asking};
@@ -78,7 +80,7 @@ impl FromStr for Sending {
     /// If it is no http(s) URL with a host, or has more than a path.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "expected a URL such as https://tandem.example.com, without a query".to_owned();
-        let url: reqwest::Url = text.parse().map_err(|_| wrong())?;
+        let url: Url = text.parse().map_err(|_| wrong())?;
         let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         let host =
             url.host_str().filter(|_| ["http", "https"].contains(&url.scheme()) && is_plain).ok_or_else(wrong)?;
@@ -184,10 +186,10 @@ impl Inner {
         let sealed = |error| format!("its secrets cannot be decrypted: {error}");
         let custom = webhook.headers.open(&self.vault, webhook.id).map_err(sealed)?;
         let keys = webhook.keys.open(&self.vault, webhook.id).map_err(sealed)?;
-        let url: reqwest::Url = webhook.url.parse().map_err(|_| "its URL is no longer valid".to_owned())?;
+        let to = Arc::new(webhook.url.parse().map_err(|e: InvalidDestination| e.to_string())?);
         let timeout = self.timeout;
         let options =
-            Outbound { url: url.clone(), headers: self.handshake(webhook, &custom), body: Bytes::new(), timeout };
+            Outbound { to: Arc::clone(&to), headers: self.handshake(webhook, &custom), body: Bytes::new(), timeout };
         let refused = match self.sender.options(&options).await {
             Ok((_, headers)) if allows(&headers, &self.sending.origin) => {
                 return Ok(headers.get(ALLOWED_RATE).and_then(|rate| parse_rate(rate.to_str().ok()?)));
@@ -200,7 +202,7 @@ impl Inner {
         let id = type_id::format("challenge", Uuid::now_v7());
         let mut headers = message::headers(&id, now_micros() / 1_000_000, &body, &keys, &custom);
         headers.insert(REQUEST_ORIGIN, self.sending.origin.clone());
-        let attempt = self.sender.send(Outbound { url, headers, body, timeout }).await;
+        let attempt = self.sender.send(Outbound { to, headers, body, timeout }).await;
         echoed(&attempt, &challenge).map(|()| None).map_err(|reason| format!("{reason}, and {refused}"))
     }
 

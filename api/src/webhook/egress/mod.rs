@@ -7,21 +7,23 @@
 
 mod address;
 mod allow;
+mod destination;
+mod registration;
 mod resolver;
 #[cfg(test)]
 mod tests;
-mod url;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use reqwest::Url;
+use url::Url;
 
 pub use self::address::is_global_unicast;
 pub use self::allow::{AllowList, InvalidAllowList};
+pub use self::destination::{Destination, InvalidDestination};
+pub use self::registration::{MAX_URL_LENGTH, UrlError};
 use self::resolver::Lookup;
-pub use self::resolver::{Blocked, GuardedResolver};
-pub use self::url::{MAX_URL_LENGTH, UrlError};
+pub use self::resolver::{Blocked, GuardedResolver, ResolveError};
 
 /// Decides about addresses and URLs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -31,7 +33,7 @@ pub struct Guard {
 }
 
 /// The two schemes that a webhook's URL can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// To the internet and to allowed ranges.
     Https,
@@ -67,11 +69,10 @@ impl Guard {
         self.allow.contains(address) || (scheme == Scheme::Https && is_global_unicast(address))
     }
 
-    /// Checks a URL whose host is a literal address; one whose host is a name is left to the resolver.
-    pub fn check_literal(&self, url: &Url) -> Result<(), Blocked> {
-        let scheme = Scheme::of(url).ok_or(Blocked)?;
-        match literal(url) {
-            Some(address) if !self.permits(address, scheme) => Err(Blocked),
+    /// Checks a destination whose host is a literal address; one whose host is a name is left to the resolver.
+    pub fn check_literal(&self, to: &Destination) -> Result<(), Blocked> {
+        match to.literal {
+            Some(address) if !self.permits(address, to.scheme()) => Err(Blocked),
             _ => Ok(()),
         }
     }

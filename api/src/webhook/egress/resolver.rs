@@ -4,9 +4,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use futures_util::future::BoxFuture;
+use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
+use tower_service::Service;
 
 use super::{Guard, Scheme};
 
@@ -18,6 +21,17 @@ const MAX_LOOKUPS: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the host has no address that webhooks may be sent to")]
 pub struct Blocked;
+
+/// Why there is no address to connect to.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// There are addresses, and none is permitted.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// There are none, as far as is known.
+    #[error("the name of the host does not resolve")]
+    Unknown(#[source] io::Error),
+}
 
 /// Who knows the addresses of a name.
 pub(super) type Source = Arc<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
@@ -72,20 +86,32 @@ impl GuardedResolver {
     pub(super) fn new(guard: Guard, scheme: Scheme) -> Self {
         Self { guard, scheme }
     }
+
+    /// The permitted addresses of a name, at least one, with port 0.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<SocketAddr>, ResolveError> {
+        let found = self.guard.lookup.addresses(name).await.map_err(ResolveError::Unknown)?;
+        let permitted = found.into_iter().filter(|address| self.guard.permits(*address, self.scheme));
+        let permitted: Vec<_> = permitted.map(|address| SocketAddr::new(address, 0)).collect();
+        if permitted.is_empty() { Err(Blocked.into()) } else { Ok(permitted) }
+    }
 }
 
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let Self { guard, scheme } = self.clone();
-        Box::pin(async move {
-            let found = guard.lookup.addresses(name.as_str()).await?;
-            let permitted: Vec<_> = found.into_iter().filter(|address| guard.permits(*address, scheme)).collect();
-            if permitted.is_empty() {
-                return Err(Blocked.into());
-            }
-            // The client puts the port of the URL in place of 0.
-            Ok(Box::new(permitted.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
-        })
+/// The connector puts the port of the URL in place of 0.
+impl Service<Name> for GuardedResolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = ResolveError;
+    type Future = BoxFuture<'static, Result<Self::Response, ResolveError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let resolver = self.clone();
+        Box::pin(async move { Ok(resolver.resolve(name.as_str()).await?.into_iter()) })
     }
 }
 
@@ -96,8 +122,8 @@ mod tests {
 
     async fn resolve(allow: AllowList, scheme: Scheme, name: &str) -> Result<Vec<IpAddr>, String> {
         let resolver = Guard::new(allow).resolver(scheme);
-        let found = resolver.resolve(name.parse().unwrap()).await.map_err(|e| e.to_string())?;
-        Ok(found.map(|address| address.ip()).collect())
+        let found = resolver.resolve(name).await.map_err(|e| e.to_string())?;
+        Ok(found.iter().map(SocketAddr::ip).collect())
     }
 
     #[tokio::test]

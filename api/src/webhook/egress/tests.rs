@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use reqwest::Url;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use url::Url;
 
 use super::{AllowList, Guard, UrlError};
 use crate::webhook::failure::ErrorCode;
@@ -64,7 +64,7 @@ fn answers(answers: &[&[&str]]) -> super::resolver::Source {
 async fn send(guard: &Guard, url: &str) -> Attempt {
     let sender = Sender::new(guard.clone()).unwrap();
     let outbound = Outbound {
-        url: Url::parse(url).unwrap(),
+        to: Arc::new(url.parse().unwrap()),
         headers: HeaderMap::new(),
         body: Bytes::from_static(b"{}"),
         timeout: Duration::from_secs(20),
@@ -108,9 +108,8 @@ async fn of_mixed_addresses_only_the_permitted_are_used() {
     let guard = Guard::resolving(AllowList::none(), answers(&[&mixed]));
     assert!(guard.check_url("https://mixed.example/").await.is_ok());
     let resolver = guard.resolver(super::Scheme::Https);
-    let found = reqwest::dns::Resolve::resolve(&resolver, "mixed.example".parse().unwrap()).await;
-    let found: Vec<_> =
-        found.unwrap_or_else(|error| panic!("{error}")).map(|address| address.ip().to_string()).collect();
+    let found = resolver.resolve("mixed.example").await.unwrap_or_else(|error| panic!("{error}"));
+    let found: Vec<_> = found.iter().map(|address| address.ip().to_string()).collect();
     assert_eq!(found, ["93.184.216.34"]);
     assert_eq!(canary.connections(), 0);
 }

@@ -37,8 +37,10 @@ pub(super) fn statements(dialect: Dialect, entries: &[Entry<'_>], now: i64) -> (
     let rows: Vec<_> = entries.iter().flat_map(|(lease, batch)| rows(lease, batch)).collect();
     let (recorded, new): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.outcome.job.is_recorded);
     statements.extend(writing.chunks(&new).map(|some| writing.insert_deliveries(some)));
-    statements.extend(writing.chunks(&recorded).map(|some| writing.update_deliveries(some)));
-    let attempts: Vec<_> = recorded.iter().filter_map(|row| Some((row, row.attempt()?))).collect();
+    let (first, again): (Vec<_>, Vec<_>) = recorded.into_iter().partition(Row::is_first_attempt);
+    statements.extend(writing.chunks(&first).map(|some| writing.update_deliveries(some, FirstAttempt::Set)));
+    statements.extend(writing.chunks(&again).map(|some| writing.update_deliveries(some, FirstAttempt::Keep)));
+    let attempts: Vec<_> = again.iter().filter_map(|row| Some((row, row.attempt()?))).collect();
     statements.extend(writing.chunks(&attempts).map(|some| writing.insert_attempts(some)));
     for (lease, batch) in entries {
         statements.extend(batch.released.iter().map(|release| writing.release(lease, batch, *release)));
@@ -58,6 +60,18 @@ impl<'a> Row<'a> {
     fn attempt(&self) -> Option<&'a Attempt> {
         self.outcome.attempt.as_deref()
     }
+
+    fn is_first_attempt(&self) -> bool {
+        self.outcome.job.number == 1 && self.outcome.attempt.is_some()
+    }
+}
+
+/// What happens to the attempt that stands in a delivery's row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstAttempt {
+    Keep,
+    /// The row was made before anything was sent: by a replay, or behind another row.
+    Set,
 }
 
 fn rows<'a>(lease: &'a Lease, batch: &'a Batch) -> impl Iterator<Item = Row<'a>> {
@@ -98,12 +112,12 @@ impl Writing {
     }
 
     /// Adds ` FROM (…) AS v`, a table of what `row` gives for each item.
-    fn push_values<T, const N: usize>(
+    fn push_values<'a, T, const N: usize>(
         &self,
         sql: &mut Sql,
         elements: [Element; N],
-        rows: &[T],
-        row: impl Fn(&T) -> [Cell; N],
+        rows: &'a [T],
+        row: impl Fn(&'a T) -> [Cell<'a>; N],
     ) {
         sql.push(" FROM ");
         sql.push_table(elements, rows.iter().map(row));
@@ -139,8 +153,8 @@ impl Writing {
                 (attempts(batch).count() as i64).into(),
                 latest(true).map(Attempt::ended_at).max().into(),
                 failure.map(Attempt::ended_at).into(),
-                error.map(|error| error.code.name().to_owned()).into(),
-                error.map(|error| error.message.clone()).into(),
+                error.map(|error| error.code.name()).into(),
+                error.map(|error| error.message.as_str()).into(),
                 i64::from(batch.health.is_at_risk(self.now)).into(),
             ]
         });
@@ -172,7 +186,7 @@ impl Writing {
                 row.lease.webhook.get().into(),
                 job.position.get().into(),
                 job.message.get().into(),
-                job.event.to_string().into(),
+                (&*job.event).into(),
                 job.sequence.into(),
                 state.status.into(),
                 state.next_attempt_at.into(),
@@ -198,13 +212,28 @@ impl Writing {
         sql
     }
 
-    fn update_deliveries(&self, recorded: &[Row<'_>]) -> Sql {
+    fn update_deliveries(&self, recorded: &[Row<'_>], first: FirstAttempt) -> Sql {
         let mut sql = Sql::new(self.dialect);
         sql.push("UPDATE tandem_delivery AS d SET status = v.column2, next_attempt_at = v.column3, ");
         sql.push("attempts = v.column4, body = CASE WHEN v.column5 = 1 THEN d.body END, batch_id = v.column6, ");
         sql.push("updated_at = ").bind(self.now);
-        let elements = [Id, Text, BigInt, BigInt, BigInt, Id, BigInt];
-        self.push_values(&mut sql, elements, recorded, |row| {
+        if first == FirstAttempt::Set {
+            // One that is there was set by the same commit, of which only the answer was lost.
+            for (column, value) in [
+                ("started_at", "v.column8"),
+                ("duration_ms", "v.column9"),
+                ("status_code", "v.column10"),
+                ("address", "v.column11"),
+                ("error_code", "v.column12"),
+                ("error_message", "v.column13"),
+                ("response_body", "v.column14"),
+                ("ordinal", "w.attempts - v.column15"),
+            ] {
+                sql.push(", first_").push(column).push(" = COALESCE(d.first_").push(column);
+                sql.push(", ").push(value).push(")");
+            }
+        }
+        fn state<'r>(row: &'r Row<'_>) -> [Cell<'r>; 7] {
             let state = State::of(row.outcome);
             [
                 row.outcome.job.delivery.get().into(),
@@ -215,7 +244,19 @@ impl Writing {
                 row.outcome.job.batch.into(),
                 row.lease.fence.into(),
             ]
-        });
+        }
+        let of_state = [Id, Text, BigInt, BigInt, BigInt, Id, BigInt];
+        match first {
+            FirstAttempt::Keep => self.push_values(&mut sql, of_state, recorded, state),
+            FirstAttempt::Set => {
+                let [a, b, c, d, e, f, g] = of_state;
+                let elements = [a, b, c, d, e, f, g, BigInt, BigInt, BigInt, Text, Text, Text, Text, BigInt];
+                self.push_values(&mut sql, elements, recorded, |row| {
+                    let ([a, b, c, d, e, f, g], [h, i, j, k, l, m, n]) = (state(row), cells(row.attempt()));
+                    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, row.later.into()]
+                });
+            }
+        }
         sql.push(", tandem_webhook AS w WHERE d.id = v.column1 AND w.id = d.webhook_id");
         self.push_fence(&mut sql, "column7");
         sql
@@ -274,30 +315,29 @@ impl Writing {
 
 /// What is kept of an attempt: when it began, how long it took, status and address, code and text of its error, the answer.
 /// All null without one.
-fn cells(attempt: Option<&Attempt>) -> [Cell; 7] {
+fn cells(attempt: Option<&Attempt>) -> [Cell<'_>; 7] {
     let error = attempt.and_then(|attempt| attempt.error.as_ref());
     [
         attempt.map(|attempt| attempt.started_at).into(),
         attempt.map(|attempt| i64::from(attempt.duration_ms.min(i32::MAX as u32))).into(),
         attempt.and_then(|attempt| attempt.status_code).map(i64::from).into(),
-        attempt.and_then(|attempt| attempt.address.clone()).into(),
-        error.map(|error| error.code.name().to_owned()).into(),
-        error.map(|error| error.message.clone()).into(),
-        attempt.and_then(|attempt| attempt.response_body.as_deref()).map(str::to_owned).into(),
+        attempt.and_then(|attempt| attempt.address.as_deref()).into(),
+        error.map(|error| error.code.name()).into(),
+        error.map(|error| error.message.as_str()).into(),
+        attempt.and_then(|attempt| attempt.response_body.as_deref()).into(),
     ]
 }
 
 /// The columns of a delivery that follow from its last attempt.
-struct State {
+struct State<'a> {
     status: String,
     next_attempt_at: Option<i64>,
     attempts: i64,
-    /// Kept as long as it may be sent again.
-    body: Option<String>,
+    body: Option<&'a str>,
 }
 
-impl State {
-    fn of(outcome: &Outcome) -> Self {
+impl<'a> State<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
         use entity::delivery::Status;
         let (status, next_attempt_at) = match outcome.verdict {
             Verdict::Succeeded => (Status::Succeeded, None),
@@ -305,14 +345,14 @@ impl State {
             Verdict::Held => (Status::Pending, None),
             Verdict::Failed => (Status::Failed, None),
         };
-        let body = (outcome.verdict != Verdict::Succeeded).then(|| body_text(&outcome.job));
+        let body = outcome.keeps_body().then(|| body_text(&outcome.job));
         let attempts = outcome.attempt.as_ref().map_or(0, |_| i64::from(outcome.job.number));
         Self { status: status.to_value(), next_attempt_at, attempts, body }
     }
 }
 
-fn body_text(job: &Job) -> String {
-    String::from_utf8(job.body.to_vec()).expect("a body is JSON in UTF-8")
+fn body_text(job: &Job) -> &str {
+    str::from_utf8(&job.body).expect("a body is JSON in UTF-8")
 }
 
 #[cfg(test)]

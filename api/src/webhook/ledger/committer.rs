@@ -10,15 +10,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Batch, Error, Lease, Ledger};
+use super::{Batch, Error, Lease, Ledger, Outcome};
 use crate::store::writer;
 
 /// Webhooks of one commit.
 const MAX_WEBHOOKS: usize = 256;
 /// Outcomes after which a commit takes in no further webhook: the writer is there for mutations, too.
 const MAX_OUTCOMES: usize = 512;
-/// Bytes of answers after which it takes in no further webhook, either: they are copied for the commit.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Bytes of answers, and of bodies that are to be kept, after which it takes in no further webhook, either: they are copied
+/// for the commit, more than once.
+const MAX_BYTES: usize = 512 * 1024;
 /// From the begin of one commit to that of the next one, unless it is full before. What is recorded later may be sent again
 /// after a crash, so this is short against what is in flight in any case.
 const DISTANCE: Duration = Duration::from_millis(20);
@@ -59,15 +60,15 @@ async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
     let mut alone = JoinSet::new();
     let mut next_at = Instant::now();
     while let Some(first) = entries.recv().await {
-        let (mut outcomes, mut answer_bytes) = (first.batch.outcomes.len(), answer_bytes(&first.batch));
+        let (mut outcomes, mut bytes) = (first.batch.outcomes.len(), kept_bytes(&first.batch));
         let mut some = vec![first];
         while some.len() < MAX_WEBHOOKS
             && outcomes < MAX_OUTCOMES
-            && answer_bytes < MAX_ANSWER_BYTES
+            && bytes < MAX_BYTES
             && let Ok(Some(entry)) = timeout_at(next_at, entries.recv()).await
         {
             outcomes += entry.batch.outcomes.len();
-            answer_bytes += self::answer_bytes(&entry.batch);
+            bytes += kept_bytes(&entry.batch);
             some.push(entry);
         }
         next_at = Instant::now() + DISTANCE;
@@ -84,10 +85,11 @@ async fn run(ledger: Ledger, mut entries: mpsc::Receiver<Entry>) {
     while alone.join_next().await.is_some() {}
 }
 
-/// How much of what receivers answered is to be kept.
-fn answer_bytes(batch: &Batch) -> usize {
-    let attempts = batch.outcomes.iter().filter_map(|outcome| outcome.attempt.as_ref());
-    attempts.map(|attempt| attempt.response_body.as_ref().map_or(0, |answer| answer.len())).sum()
+/// How much of what was sent and answered is to be kept.
+fn kept_bytes(batch: &Batch) -> usize {
+    let answer = |outcome: &Outcome| Some(outcome.attempt.as_ref()?.response_body.as_ref()?.len());
+    let body = |outcome: &Outcome| if outcome.keeps_body() { outcome.job.body.len() } else { 0 };
+    batch.outcomes.iter().map(|outcome| answer(outcome).unwrap_or(0) + body(outcome)).sum()
 }
 
 async fn commit_alone(ledger: Ledger, entry: Entry) {

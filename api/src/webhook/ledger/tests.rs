@@ -16,6 +16,7 @@ on_both_databases!(
     every_retry_is_due_now_or_later,
     outcomes_are_written_by_ids,
     batches_of_several_webhooks_commit_together,
+    the_first_attempt_stands_in_the_row,
     a_change_of_the_order_arranges_what_waits,
 );
 
@@ -174,6 +175,34 @@ async fn batches_of_several_webhooks_commit_together(fixture: &mut Fixture) {
     }
 }
 
+/// Also of a row that was there before it, as one that waited for another, or that a replay has made.
+async fn the_first_attempt_stands_in_the_row(fixture: &mut Fixture) {
+    fixture.create(&Receiver::start().await, "all", 1).await;
+    let (ledger, claimed) = claim(fixture).await;
+    let attempted = |job: &Job, number, verdict| {
+        let job = Job { is_recorded: true, number, ..job.clone() };
+        Outcome { job, ..outcome(1, verdict) }
+    };
+    let held = Outcome { attempt: None, ..outcome(1, Verdict::Held) };
+    let job = held.job.clone();
+    assert!(ledger.commit(&claimed.lease, &batch(vec![held], 1)).await.unwrap());
+    assert_eq!(fixture.attempts().await, []);
+    let failure = (1, None, Some("CONNECT".to_owned()));
+    let first = batch(vec![attempted(&job, 1, Verdict::Pending { next_attempt_at: 5 })], 1);
+    let second = batch(vec![attempted(&job, 2, Verdict::Succeeded)], 1);
+    let rows = "SELECT number FROM tandem_attempt";
+    for (commit, attempts, rows_of_their_own) in
+        [(&first, vec![failure.clone()], 0), (&second, vec![failure, (2, Some(200), None)], 1)]
+    {
+        for _ in 0..2 {
+            assert!(ledger.commit(&claimed.lease, commit).await.unwrap());
+            assert_eq!(fixture.attempts().await, attempts);
+            assert_eq!(fixture.query(rows).await.len(), rows_of_their_own);
+        }
+    }
+    assert_eq!(fixture.deliveries().await, [(1, "SUCCEEDED".to_owned(), 2, false)]);
+}
+
 /// Which positions are due, as rows that wait are arranged for an ordering.
 async fn a_change_of_the_order_arranges_what_waits(fixture: &mut Fixture) {
     use entity::webhook::Ordering;
@@ -228,6 +257,7 @@ async fn outcomes_are_written_by_ids(fixture: &mut Fixture) {
     let (_, claimed) = claim(fixture).await;
     let mut outcomes: Vec<_> = (1..=20).map(|position| outcome(position, Verdict::Succeeded)).collect();
     outcomes.iter_mut().skip(10).for_each(|outcome| outcome.job.is_recorded = true);
+    outcomes.iter_mut().skip(15).for_each(|outcome| outcome.job.number = 2);
     let batch = batch(outcomes, 20);
     let dialect = fixture.database.dialect();
     let (statements, _) = commit::statements(dialect, &[(&claimed.lease, &batch)], 0);

@@ -141,13 +141,10 @@ impl Registry {
             Status::Succeeded => "'SUCCEEDED'",
             Status::Failed => "'FAILED'",
         });
-        // Without statistics SQLite takes a type to be no better than none.
-        let is_by_type = filter.event.is_some() && self.database.dialect() == Dialect::Sqlite;
         // No join: SQLite would begin with the webhook, and sort what it leads to.
         let mut sql = self.sql("SELECT ");
         sql.push(Delivery::COLUMNS)
             .push(" FROM tandem_delivery AS d")
-            .push(if is_by_type { " INDEXED BY tandem_delivery__webhook_id__type__id_idx" } else { "" })
             .push(" WHERE EXISTS (SELECT 1 FROM tandem_webhook WHERE id = ");
         sql.bind(webhook.get()).push(" AND ");
         push_visible(&mut sql, principal);
@@ -155,15 +152,11 @@ impl Registry {
         status.iter().for_each(|status| {
             sql.push(" AND d.status = ").push(status);
         });
-        let columns: &[&str] = match filter.event {
-            Some(_) => &["d.webhook_id", "d.type", "d.id"],
-            None => &["d.webhook_id", "d.id"],
-        };
+        filter.event.iter().for_each(|event| {
+            sql.push(" AND d.type = ").bind(event.clone());
+        });
         if self.database.dialect() == Dialect::Sqlite {
             sql.push(" AND d.webhook_id = ").bind(webhook.get());
-            filter.event.iter().for_each(|event| {
-                sql.push(" AND d.type = ").bind(event.clone());
-            });
             sql.push(" AND d.id >= ").bind(first).push(" AND d.id < ").bind(end);
             sql.push(" ORDER BY d.id DESC LIMIT ").push(&limit.to_string());
             return sql;
@@ -171,13 +164,10 @@ impl Registry {
         // The columns of an index, compared together and in its order: PostgreSQL would else go through the deliveries of
         // all webhooks by their ids, in the belief that those of this one are among the newest.
         for (test, id) in [(">=", first), ("<", end)] {
-            sql.push(" AND (").push(&columns.join(", ")).push(") ").push(test).push(" (").bind(webhook.get());
-            filter.event.iter().for_each(|event| {
-                sql.push(", ").bind(event.clone());
-            });
+            sql.push(" AND (d.webhook_id, d.id) ").push(test).push(" (").bind(webhook.get());
             sql.push(", ").bind(id).push(")");
         }
-        sql.push(" ORDER BY ").push(&columns.join(" DESC, ")).push(" DESC LIMIT ").push(&limit.to_string());
+        sql.push(" ORDER BY d.webhook_id DESC, d.id DESC LIMIT ").push(&limit.to_string());
         sql
     }
 

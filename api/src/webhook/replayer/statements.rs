@@ -139,7 +139,7 @@ impl Replayer {
             .push(", v.column2, v.column3, v.column4, v.column5, v.column6, v.column7, 'PENDING', ");
         push_now(&mut sql);
         sql.push(", 0, ").bind(now).push(", ").bind(now).push(" FROM ");
-        let row = |row: Row| -> [Cell; 7] {
+        let row = |row: Row| -> [Cell<'static>; 7] {
             [
                 DeliveryId::new().get().into(),
                 row.position.get().into(),

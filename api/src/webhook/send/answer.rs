@@ -7,7 +7,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use reqwest::Response;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -16,7 +17,7 @@ pub const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 /// How much of it is kept if there are [`MAX_LONG`] longer ones.
 pub const MAX_SHORT_BYTES: usize = 1024;
 /// Longer answers that are kept, those that are being read included.
-const MAX_LONG: usize = 64;
+const MAX_LONG: usize = 32;
 
 /// The start of an answer, at most [`MAX_RESPONSE_BYTES`], with U+FFFD in place of what is no UTF-8 and of U+0000, which
 /// databases refuse.
@@ -67,20 +68,23 @@ impl Answers {
     }
 
     /// Reads an answer as far as it is kept and as it comes before the deadline.
-    pub(super) async fn read(&self, response: &mut Response, deadline: Instant) -> Answer {
-        let (mut body, mut most, mut room) = (Vec::new(), MAX_SHORT_BYTES, None);
-        while body.len() < most
-            && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
+    pub(super) async fn read(&self, body: &mut Incoming, deadline: Instant) -> Answer {
+        let (mut read, mut most, mut room) = (Vec::new(), MAX_SHORT_BYTES, None);
+        while read.len() < most
+            && !body.is_end_stream()
+            && let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await
         {
-            if body.len() + chunk.len() > most
+            // Trailers say nothing that is shown.
+            let Ok(chunk) = frame.into_data() else { continue };
+            if read.len() + chunk.len() > most
                 && most == MAX_SHORT_BYTES
                 && let Ok(permit) = Arc::clone(&self.0).try_acquire_owned()
             {
                 (most, room) = (MAX_RESPONSE_BYTES, Some(Arc::new(permit)));
             }
-            body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]);
+            read.extend_from_slice(&chunk[..chunk.len().min(most - read.len())]);
         }
-        Answer { text: text(&body, most), _room: room }
+        Answer { text: text(&read, most), _room: room }
     }
 }
 

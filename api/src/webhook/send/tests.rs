@@ -64,9 +64,13 @@ fn sender(allow: AllowList) -> Sender {
     Sender::new(Guard::new(allow)).unwrap()
 }
 
+fn destination(url: &str) -> Arc<Destination> {
+    Arc::new(url.parse().unwrap())
+}
+
 async fn post(url: &str, timeout: Duration) -> Attempt {
     let body = Bytes::from_static(b"{}");
-    let outbound = Outbound { url: url.parse().unwrap(), headers: HeaderMap::new(), body, timeout };
+    let outbound = Outbound { to: destination(url), headers: HeaderMap::new(), body, timeout };
     sender(AllowList::loopback()).send(outbound).await
 }
 
@@ -124,8 +128,8 @@ async fn the_request_is_what_was_asked_for() {
     });
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", "evt_1".parse().unwrap());
-    let url = format!("http://127.0.0.1:{port}/hook?a=b").parse().unwrap();
-    let outbound = Outbound { url, headers, body: Bytes::from_static(b"{\"a\":1}"), timeout: LONG };
+    let to = destination(&format!("http://127.0.0.1:{port}/hook?a=b"));
+    let outbound = Outbound { to, headers, body: Bytes::from_static(b"{\"a\":1}"), timeout: LONG };
     assert!(sender(AllowList::loopback()).send(outbound).await.is_success());
     let request = requests.recv().unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -150,11 +154,68 @@ async fn connections_are_used_again() {
     });
     let sender = sender(AllowList::loopback());
     for _ in 0..5 {
-        let url = format!("http://127.0.0.1:{port}/").parse().unwrap();
-        let outbound = Outbound { url, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
+        let to = destination(&format!("http://127.0.0.1:{port}/"));
+        let outbound = Outbound { to, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
         assert!(sender.send(outbound).await.is_success());
     }
     assert_eq!(connections.try_iter().count(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_used_again_is_not() {
+    let (seen, connections) = mpsc::channel();
+    // What follows an answer in the same piece, or its being too long to be read, or the receiver's leaving.
+    let closing = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok";
+    let unasked = format!("{0}{0}", status("200 OK"));
+    let long = format!("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n{}", "x".repeat(100_000));
+    let until_the_end = "HTTP/1.1 200 OK\r\n\r\nok".to_owned();
+    for (answer, leaves) in
+        [(closing.to_owned(), false), (unasked, false), (long, false), (until_the_end, true), (status("200 OK"), true)]
+    {
+        let (seen, answer) = (seen.clone(), Arc::new(answer));
+        let what = answer.lines().last().unwrap().chars().take(20).collect::<String>();
+        let port = receiver(move |mut stream| {
+            seen.send(()).unwrap();
+            while !read_request(&mut stream).is_empty() && stream.write_all(answer.as_bytes()).is_ok() && !leaves {}
+        });
+        let sender = sender(AllowList::loopback());
+        for _ in 0..3 {
+            let to = destination(&format!("http://127.0.0.1:{port}/"));
+            let outbound = Outbound { to, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
+            let attempt = sender.send(outbound).await;
+            assert!(attempt.is_success(), "{what}: {:?}", attempt.error);
+            if leaves {
+                // Whether it has left is seen when the next request is made.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        assert_eq!(connections.try_iter().count(), 3, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_needs_is_closed() {
+    let (seen, ended) = mpsc::channel();
+    let port = receiver(move |mut stream| {
+        while !read_request(&mut stream).is_empty() {
+            stream.write_all(status("200 OK").as_bytes()).unwrap();
+        }
+        seen.send(()).unwrap();
+    });
+    let sender = sender(AllowList::loopback());
+    let to = destination(&format!("http://127.0.0.1:{port}/"));
+    let outbound = Outbound { to, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
+    assert!(sender.send(outbound).await.is_success());
+    let ended = tokio::task::spawn_blocking(move || ended.recv_timeout(LONG));
+    assert_eq!(ended.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_long_head_ends_the_request() {
+    for (bytes, expected) in [(MAX_HEAD_BYTES / 2, None), (MAX_HEAD_BYTES * 2, Some(ErrorCode::Protocol))] {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-long: {}\r\n\r\n", "x".repeat(bytes));
+        assert_eq!(code(&post_to(answering(head), LONG).await), expected, "{bytes}");
+    }
 }
 
 #[tokio::test]
@@ -212,8 +273,8 @@ async fn long_answers_have_a_bound_together() {
     let (long, short) = (answering(long), answering(short));
     let sender = Sender { answers: Answers::bounded(1), ..sender(AllowList::loopback()) };
     let kept = async |port: u16| {
-        let url = format!("http://127.0.0.1:{port}/hook").parse().unwrap();
-        let outbound = Outbound { url, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
+        let to = destination(&format!("http://127.0.0.1:{port}/hook"));
+        let outbound = Outbound { to, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
         sender.send(outbound).await.response_body.unwrap()
     };
     // A short one needs no room, nor does a long one that is given up, or is cut later.
@@ -279,8 +340,8 @@ async fn blocked_addresses_are_never_connected_to() {
     let sender = sender(AllowList::none());
     for scheme in ["http", "https"] {
         for host in ["127.0.0.1", "0x7f.1", "2130706433", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0"] {
-            let url = format!("{scheme}://{host}:{port}/").parse().unwrap();
-            let outbound = Outbound { url, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
+            let to = destination(&format!("{scheme}://{host}:{port}/"));
+            let outbound = Outbound { to, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
             let attempt = sender.send(outbound).await;
             assert_eq!(code(&attempt), Some(ErrorCode::BlockedAddress), "{scheme}://{host}");
         }
@@ -291,4 +352,13 @@ async fn blocked_addresses_are_never_connected_to() {
 #[tokio::test]
 async fn names_that_do_not_resolve() {
     assert_eq!(code(&post("https://nobody.invalid/", LONG).await), Some(ErrorCode::Dns));
+}
+
+/// Thousands may wait for an answer. A future holds twice what it hands on by value, so this grows at a touch.
+#[test]
+fn a_request_that_waits_takes_little_room() {
+    let to = destination("https://example.com/");
+    let outbound = Outbound { to, headers: HeaderMap::new(), body: Bytes::new(), timeout: LONG };
+    let bytes = size_of_val(&sender(AllowList::none()).send(outbound));
+    assert!(bytes <= 3 * 1024, "{bytes}");
 }

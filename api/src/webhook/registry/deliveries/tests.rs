@@ -44,10 +44,10 @@ async fn pages_are_read_from_an_index(fixture: &mut Fixture) {
     let all = DeliveryFilter::default();
     let rare = DeliveryFilter { event: Some("product.deleted".to_owned()), ..all.clone() };
     let filters = [
-        (all.clone(), "tandem_delivery__webhook_id__id_idx"),
-        (rare.clone(), "tandem_delivery__webhook_id__type__id_idx"),
+        (all.clone(), "tandem_delivery__webhook_id__id__type_idx"),
+        (rare.clone(), "tandem_delivery__webhook_id__id__type_idx"),
         (DeliveryFilter { status: Some(Status::Failed), ..all.clone() }, "tandem_delivery__failed_idx"),
-        (DeliveryFilter { since: Some(0), until: Some(1_000_000), ..all }, "tandem_delivery__webhook_id__id_idx"),
+        (DeliveryFilter { since: Some(0), until: Some(1_000_000), ..all }, "tandem_delivery__webhook_id__id__type_idx"),
     ];
     for (filter, index) in filters {
         for before in [None, Some(DeliveryId(Uuid::from_u128(700)))] {
