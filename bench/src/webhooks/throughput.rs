@@ -1,6 +1,6 @@
 //! Deliveries a second: with so many events in line that the server is never idle, every outcome recorded.
 //!
-//! The bare loop sends as many requests at the same time, bodies of the same size, to the same receiver, in turn with the
+//! The bare loop sends as many requests at the same time, of the same size, to a receiver like that one, in turn with the
 //! server.
 
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::bare::Bare;
+use super::receiver::Receiver;
 use super::stage::Stage;
 use super::{Report, WebhooksArgs};
 use crate::place::Place;
@@ -72,6 +73,7 @@ async fn run(
     name: &str,
 ) -> Result<(Rounds, Rounds, Table)> {
     let mut stage = Stage::start(binary, place, shape.webhooks, shape.in_flight).await?;
+    let others = Receiver::start().await?;
     let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
     let (mut deliveries, mut processor, mut receiving) = (0, Duration::ZERO, Duration::ZERO);
     let mut body_bytes = 0;
@@ -88,8 +90,9 @@ async fn run(
         let counts = stage.receiver.count().await?;
         body_bytes = (counts.body_bytes / counts.messages.max(1)) as usize;
         let bare = Bare {
-            address: stage.receiver.address(),
-            in_flight: shape.webhooks * shape.in_flight,
+            address: others.address(),
+            webhooks: shape.webhooks,
+            in_flight: shape.in_flight,
             body_bytes,
             warm_up: WARM_UP / 2,
             measured: args.duration(),
