@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows resources or the log; `log` and `store` build their statements with [`Sql`] and run them here.
 
+mod checkpointer;
 mod column;
 mod connection;
 mod error;

@@ -12,6 +12,7 @@ use std::io;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::checkpointer::Checkpointer;
 use super::connection::Target;
 use super::record::Record;
 use super::session::{self, Session, is_broken};
@@ -21,9 +22,15 @@ use super::{Database, Error, sqlite};
 /// A connection of its own for the writer. Not shared: one transaction at a time.
 pub enum WriterConnection {
     /// SQLite, private to the writer's thread.
-    Sqlite(rusqlite::Connection),
+    Sqlite(SqliteWriter),
     /// PostgreSQL.
     Postgres(Box<PostgresWriter>),
+}
+
+/// The writer's connection to SQLite.
+pub struct SqliteWriter {
+    conn: rusqlite::Connection,
+    checkpointer: Checkpointer,
 }
 
 /// The writer's connection to PostgreSQL. It is made anew when it is needed after it has broken.
@@ -41,7 +48,10 @@ impl WriterConnection {
     /// A PostgreSQL whose commits are not durable (`synchronous_commit` off) is refused: acknowledged means durable.
     pub async fn open(database: &Database) -> Result<Self, Error> {
         match database.target() {
-            Target::Sqlite(path) => Ok(Self::Sqlite(sqlite::open(path)?)),
+            Target::Sqlite(path) => {
+                let (conn, checkpointer) = (sqlite::open(path)?, Checkpointer::start(path)?);
+                Ok(Self::Sqlite(SqliteWriter { conn, checkpointer }))
+            }
             Target::Postgres(url) => {
                 let options = session::options(url)?;
                 let mut session = Session::open(&options).await?;
@@ -78,9 +88,9 @@ impl WriterConnection {
     /// Opens a transaction. Dropped without a commit, it is rolled back with the next one, or by [`Self::settle`].
     pub async fn begin(&self) -> Result<Transaction<'_>, Error> {
         match self {
-            Self::Sqlite(conn) => {
+            Self::Sqlite(SqliteWriter { conn, checkpointer }) => {
                 sqlite::control(conn, "BEGIN IMMEDIATE")?;
-                Ok(Transaction::Sqlite(SqliteTransaction { conn, open: true }))
+                Ok(Transaction::Sqlite(SqliteTransaction { conn, checkpointer, open: true }))
             }
             Self::Postgres(writer) => {
                 writer.settle().await;
@@ -206,6 +216,7 @@ impl NotCommitted {
 /// Rolls back when it is dropped while it is open.
 pub struct SqliteTransaction<'a> {
     conn: &'a rusqlite::Connection,
+    checkpointer: &'a Checkpointer,
     open: bool,
 }
 
@@ -260,6 +271,7 @@ impl Transaction<'_> {
             Self::Sqlite(mut transaction) => {
                 sqlite::control(transaction.conn, "COMMIT")?;
                 transaction.open = false;
+                transaction.checkpointer.committed();
                 Ok(())
             }
             Self::Postgres(transaction) => {

@@ -280,7 +280,7 @@ async fn two_nodes_take_each_step_once(fixture: &mut Fixture) {
         first.unwrap();
         second.unwrap();
     }
-    assert_eq!(fixture.deliveries().await.len(), 16);
+    assert_eq!(fixture.deliveries().await.len(), 32);
     let stop = CancellationToken::new();
     for _ in 0..10 {
         let (first, second) = tokio::join!(one.pass(&stop), two.pass(&stop));
