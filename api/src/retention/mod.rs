@@ -25,9 +25,9 @@ use crate::webhook::registry::deliveries::first_id;
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// How long it leaves the writer to others after each piece.
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(5);
 /// Deliveries of one piece; each has its attempts.
-const DELIVERIES: usize = 8;
+const DELIVERIES: usize = 16;
 /// Events of one piece.
 const EVENTS: i64 = 64;
 
