@@ -22,7 +22,7 @@ use super::{Database, Error, sqlite};
 /// A connection of its own for the writer. Not shared: one transaction at a time.
 pub enum WriterConnection {
     /// SQLite, private to the writer's thread.
-    Sqlite(SqliteWriter),
+    Sqlite(Box<SqliteWriter>),
     /// PostgreSQL.
     Postgres(Box<PostgresWriter>),
 }
@@ -50,7 +50,7 @@ impl WriterConnection {
         match database.target() {
             Target::Sqlite(path) => {
                 let (conn, checkpointer) = (sqlite::open(path)?, Checkpointer::start(path)?);
-                Ok(Self::Sqlite(SqliteWriter { conn, checkpointer }))
+                Ok(Self::Sqlite(Box::new(SqliteWriter { conn, checkpointer })))
             }
             Target::Postgres(url) => {
                 let options = session::options(url)?;
@@ -88,7 +88,8 @@ impl WriterConnection {
     /// Opens a transaction. Dropped without a commit, it is rolled back with the next one, or by [`Self::settle`].
     pub async fn begin(&self) -> Result<Transaction<'_>, Error> {
         match self {
-            Self::Sqlite(SqliteWriter { conn, checkpointer }) => {
+            Self::Sqlite(writer) => {
+                let SqliteWriter { conn, checkpointer } = &**writer;
                 sqlite::control(conn, "BEGIN IMMEDIATE")?;
                 Ok(Transaction::Sqlite(SqliteTransaction { conn, checkpointer, open: true }))
             }
