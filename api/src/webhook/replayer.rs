@@ -32,8 +32,9 @@ use crate::log::{self, Hub};
 use crate::store::turn::Turn;
 use crate::store::writer::Writer;
 
-/// Deliveries that one step puts in line; it makes batches full. A mutation waits for one step at most; but a step waits for reads and a commit of
-/// its own, so with a few only a replay would not keep up with the rate of its webhook while much is written.
+/// Deliveries that one step puts in line; it makes batches full. A mutation waits for one step at most; but a step waits for
+/// reads and a commit of its own, so with a few only a replay would not keep up with the rate of its webhook while much is
+/// written.
 const STEP: usize = 32;
 /// Events that one step looks at, of which its webhook's document may select few.
 const MAX_EVENTS: usize = 256;

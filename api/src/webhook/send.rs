@@ -158,10 +158,11 @@ impl Sender {
         *request.method_mut() = method;
         *request.uri_mut() = to.path().clone();
         *request.headers_mut() = outbound.headers;
-        for (name, value) in [(header::HOST, to.host()), (header::USER_AGENT, &USER_AGENT), (header::ACCEPT, &ANYTHING)]
-        {
-            request.headers_mut().insert(name, value.clone());
-        }
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, to.host().clone());
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        // The owner of the webhook may have asked for something else.
+        headers.entry(header::ACCEPT).or_insert(ANYTHING);
         while let Some(mut connection) = self.pool.take(to).await {
             match connection.request(request).await {
                 Ok(response) => return Ok((connection, response)),

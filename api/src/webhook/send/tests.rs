@@ -128,6 +128,7 @@ async fn the_request_is_what_was_asked_for() {
     });
     let mut headers = HeaderMap::new();
     headers.insert("webhook-id", "evt_1".parse().unwrap());
+    headers.insert("accept", "text/plain".parse().unwrap());
     let to = destination(&format!("http://127.0.0.1:{port}/hook?a=b"));
     let outbound = Outbound { to, headers, body: Bytes::from_static(b"{\"a\":1}"), timeout: LONG };
     assert!(sender(AllowList::loopback()).send(outbound).await.is_success());
@@ -136,8 +137,12 @@ async fn the_request_is_what_was_asked_for() {
     let head = head.to_ascii_lowercase();
     assert!(head.starts_with("post /hook?a=b http/1.1\r\n"), "{head}");
     assert_eq!(body, "{\"a\":1}");
-    for line in ["webhook-id: evt_1", "content-length: 7", &format!("user-agent: tandem/{}", env!("CARGO_PKG_VERSION"))]
-    {
+    for line in [
+        "accept: text/plain",
+        "webhook-id: evt_1",
+        "content-length: 7",
+        &format!("user-agent: tandem/{}", env!("CARGO_PKG_VERSION")),
+    ] {
         assert!(head.contains(line), "{line} in {head}");
     }
     assert!(!head.contains("accept-encoding") && !head.contains("referer"), "{head}");
