@@ -19,6 +19,16 @@ use super::session::{self, Session, is_broken};
 use super::sql::{Dialect, Sql};
 use super::{Database, Error, sqlite};
 
+/// What the writer asks for it asks for by key, so one plan serves every call of a statement, and to make it anew each time
+/// would take as long as to run it. A plan that is kept must be good for tables of any size: one that was made while a table
+/// was empty would read all of it for ever.
+const KEPT_PLANS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
+
 /// A connection of its own for the writer. Not shared: one transaction at a time.
 pub enum WriterConnection {
     /// SQLite, private to the writer's thread.
@@ -53,7 +63,7 @@ impl WriterConnection {
                 Ok(Self::Sqlite(Box::new(SqliteWriter { conn, checkpointer })))
             }
             Target::Postgres(url) => {
-                let options = session::options(url)?;
+                let options = session::options(url)?.options(KEPT_PLANS);
                 let mut session = Session::open(&options).await?;
                 let rows = session.query(&Sql::text(Dialect::Postgres, "SHOW synchronous_commit")).await?;
                 let setting = rows.first().map(|row| row.need_text(0)).transpose()?.unwrap_or_default();

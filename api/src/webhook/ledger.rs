@@ -235,6 +235,11 @@ impl Ledger {
         self.database.dialect() == Dialect::Postgres
     }
 
+    /// Whether what is recorded shares the commits of mutations. A server commits it by itself, on another connection.
+    pub fn rides_along(&self) -> bool {
+        self.database.dialect() == Dialect::Sqlite
+    }
+
     /// Prolongs all leases of this process.
     pub async fn renew(&self) -> Result<(), Error> {
         let mut sql = self.sql("UPDATE tandem_webhook SET lease_until = ");

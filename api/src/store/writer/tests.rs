@@ -277,3 +277,33 @@ async fn nobody_waits_while_rows_are_found() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_kept_and_good_for_tables_of_any_size() {
+    on_both(ITEMS, async |app| {
+        let connection = WriterConnection::open(&app.parts.database).await.unwrap();
+        let transaction = connection.begin().await.unwrap();
+        if transaction.dialect() == Dialect::Sqlite {
+            return;
+        }
+        let sql = |text: &str| Sql::text(Dialect::Postgres, text);
+        transaction.run(sql("CREATE TABLE few AS SELECT 1::bigint AS id, 2::bigint AS amount")).await.unwrap();
+        transaction.run(sql("CREATE UNIQUE INDEX ON few (id)")).await.unwrap();
+        transaction.run(sql("ANALYZE few")).await.unwrap();
+        for id in 0..3_i64 {
+            let mut ask = sql("SELECT amount FROM few WHERE id = ");
+            ask.bind(id);
+            transaction.query(ask).await.unwrap();
+        }
+        let planned =
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%FROM few%'";
+        let planned = transaction.query(sql(planned)).await.unwrap();
+        assert_eq!((planned[0].need_int(0).unwrap(), planned[0].need_int(1).unwrap()), (3, 0));
+        let join = "EXPLAIN SELECT amount FROM few JOIN unnest('{1,2,3}'::bigint[]) AS v (id) ON few.id = v.id";
+        let plan = transaction.query(sql(join)).await.unwrap();
+        let plan: Vec<_> = plan.iter().map(|line| line.need_text(0).unwrap()).collect();
+        assert!(plan.iter().any(|line| line.contains("Index")), "{plan:#?}");
+        assert!(!plan.iter().any(|line| line.contains("Seq Scan on few")), "{plan:#?}");
+    })
+    .await;
+}
