@@ -12,6 +12,9 @@ use crate::database;
 
 /// Positions that one read for events of some kinds passes over.
 const PASSED: i64 = 4_000;
+/// Events that such a read gives at most. To read and decode more would keep a processor for milliseconds, and mutations wait
+/// for it meanwhile.
+pub(super) const AT_ONCE: usize = 64;
 
 impl Hub {
     /// The events after a position, in order, at most `limit`; none if there are none yet.
@@ -57,6 +60,7 @@ impl Hub {
         let until = self.tail().get().min(position.get() + PASSED);
         let until = Position::new(until).map_err(database::Error::from)?;
         let Inner { database, lineage, .. } = &*self.inner;
+        let limit = limit.min(AT_ONCE);
         let events = read::matching(database, lineage, kinds, position, until, limit as u64).await?;
         let is_all = events.len() < limit;
         let end = events.last().filter(|_| !is_all).map_or(until, |last| last.position);

@@ -1,6 +1,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
+use super::reads::AT_ONCE;
 use super::*;
 use crate::database::Sql;
 use crate::log::ChangeKind;
@@ -64,6 +65,28 @@ async fn who_is_far_behind_passes_over_what_is_not_for_it() {
         app.parts.writer.statements(vec![delete]).await.unwrap();
         let expired = hub.read_of(&[(product, ChangeKind::Updated)], Position::START, 4).await;
         assert!(matches!(expired, Err(Error::Expired)), "it must not pass over what it cannot know");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_far_behind_reads_a_little_at_a_time() {
+    on_both(STORE, async |app| {
+        let inputs: Vec<_> =
+            (0..AT_ONCE + 6).map(|i| json!({ "sku": format!("SKU-{i}"), "name": "x", "price": "1" })).collect();
+        let create =
+            "mutation($input: CreateProductsInput!) { createProducts(input: $input) { userErrors { message } } }";
+        app.run(&admin(), create, json!({ "input": { "items": inputs } })).await;
+        let hub = &app.parts.hub;
+        let created = [(hub.lineage().catalog().find("Product").unwrap(), ChangeKind::Created)];
+        let (mut seen, mut at) = (Vec::new(), Position::START);
+        for expected in [AT_ONCE, 6] {
+            let (events, end) = hub.read_of(&created, at, 256).await.unwrap();
+            assert_eq!(events.len(), expected);
+            seen.extend(events.iter().map(|event| event.position.get()));
+            at = end;
+        }
+        assert!(seen.iter().copied().eq(1..=AT_ONCE as i64 + 6));
     })
     .await;
 }
